@@ -1,0 +1,1 @@
+"""Frames, headers, version negotiation and error statuses: what all four doors share."""

@@ -1,0 +1,12 @@
+"""Door 9004: controller and SPU. Our own messages on Fluvio's framing, version 0 only.
+
+An SPU connects, registers, and from then on both sides send one-way requests on the same
+connection. Every message that speaks of a partition carries its leader epoch; whoever knows a
+newer epoch ignores the message.
+
+| key  | direction  | message                                        |
+| 2000 | SPU -> SC  | `register.RegisterSpuRequest`, answered        |
+| 2001 | SPU -> SC  | `replica_status.ReplicaStatusReport`, the heartbeat |
+| 2002 | SPU -> SC  | `replica_status.ReplicaRemoved`                |
+| 1002 | SC -> SPU  | `update_replica.UpdateReplicas`                |
+"""
