@@ -51,6 +51,17 @@ class Isolation(IntEnum):
     """up to the high watermark"""
 
 
+class CompressionType(IntEnum):
+    """Codecs a producer may use for a topic. Not the numbers of a batch's codec bits."""
+
+    NONE = 0
+    GZIP = 1
+    SNAPPY = 2
+    LZ4 = 3
+    ANY = 4
+    ZSTD = 5
+
+
 @dataclass(frozen=True, slots=True)
 class OffsetInfo:
     """Where one replica stands: high watermark and log end offset; -1 means unknown."""

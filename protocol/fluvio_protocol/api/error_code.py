@@ -82,7 +82,9 @@ class ErrorStatus(Message):
     @classmethod
     def other(cls, text: str) -> "ErrorStatus":
         """Code 2 with a text for people, cut to what a string may hold."""
-        return cls(ErrorCode.OTHER, (text[:8000],))
+        # A file name in the text may hold bytes that are no Unicode.
+        printable = text[:8000].encode(errors="backslashreplace").decode()
+        return cls(ErrorCode.OTHER, (printable[:8000],))
 
     @classmethod
     def custom_encode(cls, value: "ErrorStatus", out: bytearray, version: int) -> None:

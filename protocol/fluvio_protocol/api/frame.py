@@ -1,6 +1,6 @@
 """Frames: an i32 length, then that many bytes. Source: protocol reference 1.1.
 
-    | length i32 | payload (length bytes) |
+| length i32 | payload (length bytes) |
 """
 
 import struct

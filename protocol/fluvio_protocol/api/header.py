@@ -1,7 +1,7 @@
 """Headers of requests and responses. Source: protocol reference 1.1.
 
-    request   | api_key u16 | api_version i16 | correlation_id i32 | client_id str | body
-    response  | correlation_id i32 | body
+request   | api_key u16 | api_version i16 | correlation_id i32 | client_id str | body
+response  | correlation_id i32 | body
 """
 
 import struct
@@ -33,14 +33,15 @@ def decode_request_header(reader: Reader) -> RequestHeader:
     return RequestHeader(api_key, version, correlation_id, STR.decode(reader, 0))
 
 
-def encode_request(
-    request: Message, *, version: int, correlation_id: int, client_id: str
-) -> bytes:
+def encode_request(request: Message, *, version: int, correlation_id: int, client_id: str) -> bytes:
     """The whole frame of a request. Raises LocalProtocolError for one without an api key."""
     if request.api_key is None:
         raise LocalProtocolError(f"{type(request).__name__} is no request: it has no api key")
     out = bytearray(4)
-    out += REQUEST_HEAD.pack(request.api_key, version, correlation_id)
+    try:
+        out += REQUEST_HEAD.pack(request.api_key, version, correlation_id)
+    except struct.error as error:
+        raise LocalProtocolError(f"request header cannot hold that: {error}") from error
     STR.encode(out, client_id, 0)
     out += encode(request, version)
     out[:4] = struct.pack(">i", len(out) - 4)
@@ -48,6 +49,12 @@ def encode_request(
 
 
 def encode_response(response: Message, *, version: int, correlation_id: int) -> bytes:
-    """The whole frame of a response, encoded with the version of its request."""
+    """The whole frame of a response, encoded with the version of its request.
+
+    Raises LocalProtocolError.
+    """
     body = encode(response, version)
-    return _FRAME_AND_CORRELATION.pack(len(body) + 4, correlation_id) + body
+    try:
+        return _FRAME_AND_CORRELATION.pack(len(body) + 4, correlation_id) + body
+    except struct.error as error:
+        raise LocalProtocolError(f"response header cannot hold that: {error}") from error

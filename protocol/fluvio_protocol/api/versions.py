@@ -1,4 +1,7 @@
-"""ApiVersions: which requests a server answers, in which versions. Source: protocol reference 1.5, 1.6."""
+"""ApiVersions: which requests a server answers, in which versions.
+
+Source: protocol reference 1.5, 1.6.
+"""
 
 from collections.abc import Iterable
 
@@ -15,7 +18,7 @@ API_VERSIONS_KEY = 18
 class ApiVersionRange(Message):
     """Versions of one request, both ends included."""
 
-    api_key: I16 = field(about="number of the request")
+    api_key: I16 = field(about="number of the request")  # type: ignore[misc]
     min_version: I16 = field(about="lowest version")
     max_version: I16 = field(about="highest version")
 

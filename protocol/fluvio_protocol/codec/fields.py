@@ -44,7 +44,7 @@ class NumberWire(WireType[Any]):
     def encode(self, out: bytearray, value: Any, version: int) -> None:
         try:
             out += self._struct.pack(value)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise LocalProtocolError(f"{value!r} does not fit: {error}") from error
 
     def decode(self, reader: Reader, version: int) -> Any:
@@ -73,7 +73,10 @@ class StringWire(WireType[str]):
     zero = ""
 
     def encode(self, out: bytearray, value: str, version: int) -> None:
-        data = value.encode()
+        try:
+            data = value.encode()
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"string is not Unicode text: {error}") from error
         if len(data) > STRING_BYTES_MAX:
             raise LocalProtocolError(
                 f"string of {len(data)} bytes is longer than {STRING_BYTES_MAX}"

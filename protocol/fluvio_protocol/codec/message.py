@@ -10,11 +10,12 @@ The version is the one of the outermost request and is handed down to every nest
 """
 
 import dataclasses
+import struct
 import types
 import typing
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, ClassVar, NewType, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NewType, TypeAlias, TypeVar, dataclass_transform
 
 from fluvio_protocol.codec.fields import (
     BoolWire,
@@ -86,12 +87,30 @@ def message(
 
     def decorate(cls: type[M]) -> type[M]:
         made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        made.api_key = api_key  # type: ignore[attr-defined]
-        made.versions = versions  # type: ignore[attr-defined]
-        made.response = response  # type: ignore[attr-defined]
+        # A field may bear one of these names; its slot must not be overwritten.
+        fields = {declared.name for declared in dataclasses.fields(made)}  # type: ignore[arg-type]
+        known = {"api_key": api_key, "versions": versions, "response": response}
+        for name, value in known.items():
+            if name not in fields:
+                setattr(made, name, value)
         return made
 
     return decorate
+
+
+_Plan: TypeAlias = tuple[list[tuple[str, WireType[Any]]], dict[str, Any]]
+"""Fields present at one version, and values of those absent that have no default."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _CompiledField:
+    """A declared field with the wire type its annotation stands for."""
+
+    name: str
+    wire: WireType[Any]
+    since: int
+    until: int
+    has_default: bool
 
 
 class StructWire(WireType[Any]):
@@ -99,57 +118,57 @@ class StructWire(WireType[Any]):
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
-        self._all: list[tuple[str, WireType[Any], int, int, Any]] | None = None
-        self._plans: dict[int, list[tuple[str, WireType[Any]]]] = {}
-        self._defaults: dict[int, dict[str, Any]] = {}
+        self._plans: dict[int, _Plan] = {}
+        self._compiled: tuple[_CompiledField, ...] | None = None
 
     @property
-    def zero(self) -> Any:  # type: ignore[override]
-        return self.cls(**{name: wire.zero for name, wire, *_ in self._fields()})
+    def zero(self) -> Any:
+        return self.cls(**{each.name: each.wire.zero for each in self.fields()})
 
-    def _fields(self) -> list[tuple[str, WireType[Any], int, int, Any]]:
-        if self._all is None:
+    def fields(self) -> "tuple[_CompiledField, ...]":
+        """Fields in the order of the wire; annotations are looked at on first use only."""
+        if self._compiled is None:
             hints = typing.get_type_hints(self.cls, include_extras=True)
-            self._all = []
-            for declared in dataclasses.fields(self.cls):
-                wire = wire_of(hints[declared.name])
-                if declared.default is not dataclasses.MISSING:
-                    absent = declared.default
-                else:
-                    absent = wire.zero if not isinstance(wire, StructWire) else None
-                since = declared.metadata.get("since", 0)
-                until = declared.metadata.get("until", VERSION_MAX)
-                self._all.append((declared.name, wire, since, until, absent))
-        return self._all
+            self._compiled = tuple(
+                _CompiledField(
+                    name=declared.name,
+                    wire=wire_of(hints[declared.name]),
+                    since=declared.metadata.get("since", 0),
+                    until=declared.metadata.get("until", VERSION_MAX),
+                    has_default=declared.default is not dataclasses.MISSING
+                    or declared.default_factory is not dataclasses.MISSING,
+                )
+                for declared in dataclasses.fields(self.cls)
+            )
+        return self._compiled
 
-    def _plan(self, version: int) -> list[tuple[str, WireType[Any]]]:
-        plan: list[tuple[str, WireType[Any]]] = []
-        defaults: dict[str, Any] = {}
-        for name, wire, since, until, absent in self._fields():
-            if since <= version <= until:
-                plan.append((name, wire))
-            else:
-                defaults[name] = absent
+    def _plan(self, version: int) -> "_Plan":
+        present: list[tuple[str, WireType[Any]]] = []
+        absent: dict[str, Any] = {}
+        for each in self.fields():
+            if each.since <= version <= each.until:
+                present.append((each.name, each.wire))
+            elif not each.has_default:
+                absent[each.name] = None if isinstance(each.wire, StructWire) else each.wire.zero
         if len(self._plans) > 256:  # a peer may send any of 65,536 versions
             self._plans.clear()
-            self._defaults.clear()
-        self._defaults[version] = defaults
-        self._plans[version] = plan
+        plan = self._plans[version] = (present, absent)
         return plan
 
     def encode(self, out: bytearray, value: Any, version: int) -> None:
         plan = self._plans.get(version)
         if plan is None:
             plan = self._plan(version)
-        for name, wire in plan:
+        for name, wire in plan[0]:
             wire.encode(out, getattr(value, name), version)
 
     def decode(self, reader: Reader, version: int) -> Any:
         plan = self._plans.get(version)
         if plan is None:
             plan = self._plan(version)
-        values = dict(self._defaults[version])
-        for name, wire in plan:
+        present, absent = plan
+        values = dict(absent)
+        for name, wire in present:
             values[name] = wire.decode(reader, version)
         return self.cls(**values)
 
@@ -223,9 +242,16 @@ def wire_of(annotation: Any) -> WireType[Any]:
 
 
 def encode(value: Any, version: int) -> bytes:
-    """Bytes of a message at a version. Raises LocalProtocolError when it cannot be written."""
+    """Bytes of a message at a version.
+
+    Raises LocalProtocolError when a value does not fit its field, also when it is of a wrong type.
+    """
+    wire = wire_of(type(value))
     out = bytearray()
-    wire_of(type(value)).encode(out, value, version)
+    try:
+        wire.encode(out, value, version)
+    except (struct.error, TypeError, AttributeError, ValueError, LookupError) as error:
+        raise LocalProtocolError(f"{type(value).__name__} cannot be written: {error}") from error
     return bytes(out)
 
 
@@ -251,5 +277,12 @@ def decode_exact(cls: type[M], data: bytes | bytearray | memoryview, version: in
 
 
 __all__ = [
-    "LocalProtocolError", "Message", "decode", "decode_exact", "encode", "field", "message", "wire_of",
+    "LocalProtocolError",
+    "Message",
+    "decode",
+    "decode_exact",
+    "encode",
+    "field",
+    "message",
+    "wire_of",
 ]

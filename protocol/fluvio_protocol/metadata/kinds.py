@@ -111,6 +111,16 @@ def kind_of_spec(spec: Spec) -> Kind:
     return _KINDS_BY_SPEC[type(spec)]
 
 
+def spec_type(kind: Kind) -> Any:
+    """The class of a kind's spec; for mirrors, the annotation that names its variants."""
+    return _SPECS[kind]
+
+
+def status_type(kind: Kind) -> Any:
+    """The class of a kind's status."""
+    return _STATUSES[kind]
+
+
 def classic_create_type(kind: Kind) -> int:
     """Number of a kind in the Create envelope below version 11."""
     return _CLASSIC_CREATE_TYPES[kind]

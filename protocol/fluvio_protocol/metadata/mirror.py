@@ -1,4 +1,7 @@
-"""Mirrors: other clusters that this one exchanges topics with. Source: protocol reference 3.3, 3.9."""
+"""Mirrors: other clusters that this one exchanges topics with.
+
+Source: protocol reference 3.3, 3.9.
+"""
 
 from enum import IntEnum
 from typing import Annotated

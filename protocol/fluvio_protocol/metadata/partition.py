@@ -53,12 +53,12 @@ class ReplicaStatus(Message):
 class PartitionStatus(Message):
     """What the leader last reported."""
 
-    resolution: PartitionResolution = field(
-        default=PartitionResolution.OFFLINE, about="state word"
-    )
+    resolution: PartitionResolution = field(default=PartitionResolution.OFFLINE, about="state word")
     leader: ReplicaStatus = field(default=ReplicaStatus(), about="the leader's offsets")
     live_replica_count: U32 = field(default=0, about="followers that hold all the leader holds")
     replicas: tuple[ReplicaStatus, ...] = field(default=(), about="the followers' offsets")
-    size: I64 = field(since=5, default=SIZE_UNKNOWN, about="bytes on the leader; -1 error, -2 unknown")
+    size: I64 = field(
+        since=5, default=SIZE_UNKNOWN, about="bytes on the leader; -1 error, -2 unknown"
+    )
     is_being_deleted: bool = field(default=False, about="waits for its files to go")
     base_offset: Offset = field(since=16, default=Offset(0), about="first offset in the log")

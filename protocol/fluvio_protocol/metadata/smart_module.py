@@ -66,7 +66,7 @@ class SmartModuleWasm(Message):
 @message()
 class _SourceCodeV9(Message):
     language: U8 = field(about="language")
-    payload: str | None = field(default=None, about="source text")
+    payload: str = field(default="", about="source text")
 
 
 @message()

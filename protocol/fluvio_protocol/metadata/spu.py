@@ -54,7 +54,9 @@ class SpuSpec(Message):
     """An SPU and its addresses."""
 
     id: SpuId = field(about="its number, unique in the cluster")
-    spu_type: SpuType = field(default=SpuType.MANAGED, about="made by a group, or registered by hand")
+    spu_type: SpuType = field(
+        default=SpuType.MANAGED, about="made by a group, or registered by hand"
+    )
     public_endpoint: IngressPort = field(about="for clients")
     private_endpoint: Endpoint = field(about="for other SPUs")
     rack: str | None = field(default=None, about="failure domain")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fluvio_protocol.codec import U32, U64, Message, TaggedUnion, field, message
 from fluvio_protocol.metadata.mirror import HomePartition, PartitionMirror, SpuMirror
+from fluvio_protocol.types import CompressionType as CompressionType
 from fluvio_protocol.types import PartitionId, SpuId
 
 TOPIC_NAME_LENGTH_MAX = 63
@@ -93,17 +94,6 @@ class TopicStorage(Message):
 
     segment_size: U32 | None = field(default=None, about="bytes of one segment")
     max_partition_size: U64 | None = field(default=None, about="bytes of one partition")
-
-
-class CompressionType(IntEnum):
-    """Codecs a producer may use for a topic. Not the numbers of a batch's codec bits."""
-
-    NONE = 0
-    GZIP = 1
-    SNAPPY = 2
-    LZ4 = 3
-    ANY = 4
-    ZSTD = 5
 
 
 @message()

@@ -8,5 +8,6 @@ newer epoch ignores the message.
 | 2000 | SPU -> SC  | `register.RegisterSpuRequest`, answered        |
 | 2001 | SPU -> SC  | `replica_status.ReplicaStatusReport`, the heartbeat |
 | 2002 | SPU -> SC  | `replica_status.ReplicaRemoved`                |
+| 1001 | SC -> SPU  | `update_spu.UpdateSpus`                          |
 | 1002 | SC -> SPU  | `update_replica.UpdateReplicas`                |
 """

@@ -34,6 +34,7 @@ class ReplicaAssignment(Message):
 class UpdateReplicas(Message):
     """Partitions that this SPU holds: all of them, or those that changed. One-way.
 
+    `consumer-offset-0` is sent to every SPU, since each may have to forward to its leader.
     A replica on disk that a full update does not name is kept and not served: only an explicit
     `is_being_deleted` removes data.
     """

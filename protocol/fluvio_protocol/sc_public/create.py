@@ -26,7 +26,9 @@ from fluvio_protocol.sc_public.status import Status
 class _CreateHead(Message):
     name: str = field(about="name of the object")
     dry_run: bool = field(default=False, about="only validate")
-    timeout_ms: U32 | None = field(since=7, default=None, about="how long to wait until it is ready")
+    timeout_ms: U32 | None = field(
+        since=7, default=None, about="how long to wait until it is ready"
+    )
 
 
 @message(api_key=1001, versions=(9, 19), response=Status)

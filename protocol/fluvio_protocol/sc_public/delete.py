@@ -1,6 +1,6 @@
 """Delete an object. Source: protocol reference 3.2."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fluvio_protocol.codec import (
     STR,
@@ -35,9 +35,7 @@ class SpuNumber(Message):
     id: SpuId = field(about="SPU id")
 
 
-CustomSpuKey = Annotated[
-    SpuName | SpuNumber, StringTaggedUnion({"Name": SpuName, "Id": SpuNumber})
-]
+CustomSpuKey = Annotated[SpuName | SpuNumber, StringTaggedUnion({"Name": SpuName, "Id": SpuNumber})]
 
 
 @message()
@@ -63,12 +61,9 @@ class DeleteRequest(Message):
     @classmethod
     def custom_encode(cls, value: "DeleteRequest", out: bytearray, version: int) -> None:
         def encode_object(out: bytearray) -> None:
-            if isinstance(value.key, str):
-                named = _DeleteByName(key=value.key, force=value.force)
-                wire_of(_DeleteByName).encode(out, named, version)
-            else:
-                custom = _DeleteCustomSpu(key=value.key, force=value.force)
-                wire_of(_DeleteCustomSpu).encode(out, custom, version)
+            layout: Any = _DeleteCustomSpu if value.kind is Kind.CUSTOM_SPU else _DeleteByName
+            body = layout(key=value.key, force=value.force)
+            wire_of(layout).encode(out, body, version)
 
         if version >= ENVELOPE_VERSION_MIN:
             encode_envelope(out, value.kind, version, encode_object)

@@ -1,6 +1,6 @@
 """The envelope around an object whose kind is told by a label. Source: protocol reference 3.1.
 
-    version >= 11   | label str | length u32 | object (length bytes) |
+version >= 11   | label str | length u32 | object (length bytes) |
 """
 
 import struct

@@ -10,9 +10,7 @@ from fluvio_protocol.sc_public.envelope import decode_envelope, encode_envelope
 _COUNT = struct.Struct(">i")
 
 
-def encode_objects(
-    out: bytearray, kind: Kind, objects: tuple[Metadata, ...], version: int
-) -> None:
+def encode_objects(out: bytearray, kind: Kind, objects: tuple[Metadata, ...], version: int) -> None:
     """i32 count, then the objects."""
     out += _COUNT.pack(len(objects))
     for item in objects:

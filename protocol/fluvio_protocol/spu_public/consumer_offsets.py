@@ -54,7 +54,9 @@ class FetchConsumerOffsetsResponse(Message):
     """Answer."""
 
     error_code: ErrorStatus = field(default=SUCCESS, about="success, or why not")
-    consumers: tuple[ConsumerOffset, ...] = field(default=(), about="offsets of existing partitions")
+    consumers: tuple[ConsumerOffset, ...] = field(
+        default=(), about="offsets of existing partitions"
+    )
 
 
 @message()

@@ -1,4 +1,7 @@
-"""The old one-shot fetch, and the partition answer it shares with streams. Source: reference 4.2, 4.3."""
+"""The old one-shot fetch, and the partition answer it shares with streams.
+
+Source: protocol reference 4.2, 4.3.
+"""
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
 from fluvio_protocol.codec import I32, I64, Message, field, message
@@ -80,6 +83,8 @@ class FetchRequest(Message):
     max_wait_ms: I32 = field(default=0, about="how long to wait for data")
     min_bytes: I32 = field(default=0, about="how much to wait for")
     max_bytes: I32 = field(since=3, default=1_048_576, about="bytes in all, soft")
-    isolation: Isolation = field(since=4, default=Isolation.READ_UNCOMMITTED, about="how far to read")
+    isolation: Isolation = field(
+        since=4, default=Isolation.READ_UNCOMMITTED, about="how far to read"
+    )
     topics: tuple[FetchTopic, ...] = field(about="where to read")
     forgotten: tuple[ForgottenTopic, ...] = field(since=7, default=(), about="ignored")

@@ -11,7 +11,9 @@ class PartitionOffsets(Message):
 
     error_code: ErrorStatus = field(default=SUCCESS, about="success, or why not")
     partition: PartitionId = field(about="partition number")
-    start_offset: Offset = field(default=Offset(0), about="first offset, or where a consumer resumes")
+    start_offset: Offset = field(
+        default=Offset(0), about="first offset, or where a consumer resumes"
+    )
     last_stable_offset: Offset = field(default=Offset(0), about="the high watermark")
 
 

@@ -29,8 +29,6 @@ class _ProduceIsolationWire(WireType[Isolation]):
         return Isolation.READ_COMMITTED if negative else Isolation.READ_UNCOMMITTED
 
 
-
-
 @message()
 class PartitionProduceData(Message):
     """A record set for one partition."""

@@ -1,0 +1,56 @@
+# Every command a newcomer types; CI calls the same ones. A target is a line or two, and anything
+# longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo demo-stop test lint fmt types docs wheel bench check changelog clean
+
+PY := .venv/bin/python
+READY := .venv/.ready
+
+help: ## list the targets, one line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+$(READY): pyproject.toml constraints.txt scripts/make-venv
+	@scripts/make-venv
+	@touch $(READY)
+
+venv: $(READY) ## make .venv with everything in it, the fluvio command too
+	@echo ".venv is ready; '. .venv/bin/activate' puts the fluvio command on your PATH"
+
+demo: $(READY) ## start a cluster here, stream this machine's live metrics through it, read them back
+	@$(PY) examples/demo/demo.py $(ARGS)
+
+demo-stop: $(READY) ## stop the demo's cluster and delete its data
+	@$(PY) examples/demo/demo.py --stop
+
+test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(READY) ## ruff check and format check, import walls
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports
+
+fmt: $(READY) ## format, and fix what ruff can fix
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+types: $(READY) ## mypy, strict
+	@.venv/bin/mypy
+
+docs: $(READY) ## test the docs: every file, command, port and setting they name exists
+	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)
+
+wheel: $(READY) ## build the wheel into dist/
+	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
+	@$(PY) bench/run.py $(if $(QUICK),--quick) $(if $(NAME),--name $(NAME)) $(ARGS)
+
+check: lint types test ## what CI runs, quickest first
+
+changelog: $(READY) ## show what the next release's changelog will say
+	@.venv/bin/towncrier build --draft --version next
+
+clean: ## remove .venv, caches and build results
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

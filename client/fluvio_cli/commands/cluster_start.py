@@ -1,0 +1,252 @@
+"""`cluster start` and `cluster resume`: a local cluster, up in about two seconds.
+
+The controller runs on when the command ends. It is ready when a client can connect and all its
+SPUs are online; when that does not happen, the end of its log says why.
+"""
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+
+import click
+
+from fluvio_cli.commands.cluster_check import check_before_resume, check_before_start, say
+from fluvio_cli.commands.cluster_process import (
+    DEFAULT_PRIVATE,
+    DEFAULT_PUBLIC,
+    DEFAULT_SPU_PORT_BASE,
+    ClusterSettings,
+    Controller,
+    data_directory_option,
+    default_log_directory,
+)
+from fluvio_cli.failure import Failure, Parsed, exclude
+from fluvio_cli.target import client_id
+
+READY_TIMEOUT_S = 60
+POLL_INTERVAL_S = 0.02
+
+
+class NotReady(Exception):
+    """The cluster did not become ready; the text says how far it came."""
+
+
+def parse_address(text: str) -> str:
+    """`host:port`, as given. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()):
+        raise ValueError("expected host:port")
+    if not 0 < int(port) < 65536:
+        raise ValueError(f"{port} is no port")
+    return text
+
+
+_ADDRESS = Parsed("address", parse_address)
+_TIMEOUT = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.IntRange(1),
+    default=READY_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the SC may take, and then the SPUs",
+)
+
+
+@click.command("start")
+@click.option("--local", is_flag=True, help="Processes on this machine (the default)")
+@click.option("--k8", is_flag=True, help="On Kubernetes: not in this release")
+@click.option(
+    "--spu",
+    "spu_count",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of SPUs",
+)
+@data_directory_option
+@click.option(
+    "--log-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    default=default_log_directory,
+    help="Where logs go  [default: ~/.fluvio/log]",
+)
+@click.option(
+    "--sc-pub-addr",
+    "public",
+    type=_ADDRESS,
+    default=DEFAULT_PUBLIC,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where clients connect",
+)
+@click.option(
+    "--sc-priv-addr",
+    "private",
+    type=_ADDRESS,
+    default=DEFAULT_PRIVATE,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where SPUs connect",
+)
+@click.option(
+    "--spu-port-base",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_SPU_PORT_BASE,
+    show_default=True,
+    metavar="PORT",
+    help="Port of the first SPU; each takes two, ten apart",
+)
+@click.option(
+    "--profile-name", default="local", show_default=True, metavar="NAME", help="Name of the profile"
+)
+@click.option("--skip-profile-creation", is_flag=True, help="Leave the profile file alone")
+@click.option("--skip-checks", is_flag=True, help="Start without the checks before it")
+@click.option("--setup", "only_checks", is_flag=True, help="Run the checks only")
+@_TIMEOUT
+@click.pass_context
+def start(
+    context: click.Context,
+    *,
+    local: bool,
+    k8: bool,
+    spu_count: int,
+    data_dir: Path,
+    log_dir: Path,
+    public: str,
+    private: str,
+    spu_port_base: int,
+    profile_name: str,
+    skip_profile_creation: bool,
+    skip_checks: bool,
+    only_checks: bool,
+    timeout_s: int,
+) -> None:
+    """Start a cluster on this machine."""
+    exclude(context, "local", "k8")
+    if k8:
+        raise Failure("Clusters on Kubernetes are not available in this release: use --local")
+    last_port = spu_port_base + 10 * (spu_count - 1) + 1
+    if last_port > 65535:
+        raise Failure(f"{spu_count} SPUs from port {spu_port_base} on need port {last_port}")
+    settings = ClusterSettings(
+        data_directory=data_dir,
+        log_directory=log_dir.absolute(),
+        public=public,
+        private=private,
+        spu_count=spu_count,
+        spu_port_base=spu_port_base,
+        name=profile_name,
+    )
+    if not skip_checks or only_checks:
+        check_before_start(settings)
+    if not only_checks:
+        launch(settings, profile=not skip_profile_creation, timeout_s=timeout_s)
+
+
+@click.command("resume")
+@data_directory_option
+@click.option("--skip-profile-creation", is_flag=True, help="Leave the profile file alone")
+@_TIMEOUT
+def resume(*, data_dir: Path, skip_profile_creation: bool, timeout_s: int) -> None:
+    """Start a local cluster again that was shut down, with its data."""
+    settings = check_before_resume(data_dir)
+    launch(settings, profile=not skip_profile_creation, timeout_s=timeout_s)
+
+
+def launch(settings: ClusterSettings, *, profile: bool, timeout_s: int) -> None:
+    """Start the processes, wait until they serve, point the profile at them. Raises Failure."""
+    if not settings.log_directory.exists():
+        say("Creating log directory")
+    say("🖥️  Starting SC server")
+    controller = Controller(settings)
+    try:
+        _wait_for_controller(settings, controller, timeout_s)
+        for number in range(settings.spu_count):
+            say(f"🤖 Starting SPU: ({number + 1}/{settings.spu_count})")
+        asyncio.run(_wait_for_spus(settings, controller, timeout_s))
+    except NotReady as error:
+        tail = controller.log_tail()
+        if not controller.ended:
+            controller.terminate()
+        raise Failure(f"{tail}\n❌ {error}; all logs are in {settings.log_directory}") from error
+    except KeyboardInterrupt:
+        controller.terminate()
+        raise
+    if profile:
+        _write_profile(settings)
+    say("🎯 Successfully installed Local Fluvio cluster")
+
+
+def _wait_for_controller(settings: ClusterSettings, controller: Controller, timeout_s: int) -> None:
+    """Until it listens at its public address. Raises NotReady."""
+    began = time.monotonic()
+    say(f"🖥️  Trying to connect to SC: {settings.endpoint} 0 seconds elapsed")
+    while time.monotonic() < began + timeout_s:
+        if controller.ended:
+            raise NotReady("The SC did not start")
+        if controller.accepted and _listens(settings.endpoint):
+            break
+        time.sleep(POLL_INTERVAL_S)
+    else:
+        raise NotReady(f"The SC did not answer within {timeout_s} s")
+    say("✅ SC Launched")
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+async def _wait_for_spus(settings: ClusterSettings, controller: Controller, timeout_s: int) -> None:
+    """Until all SPUs of the cluster are online and answer. Raises NotReady.
+
+    Answer, for after a restart the controller trusts for a while what it knew before.
+    """
+    from fluvio_client.fluvio import connect
+    from fluvio_protocol.errors import FluvioError
+    from fluvio_protocol.metadata.spu import SpuStatusResolution
+
+    wanted = settings.spu_count
+    began = time.monotonic()
+    say(f"🖥️ Waiting for SPUs to be ready and have ingress... (timeout: {timeout_s}s)")
+    online = 0
+    try:
+        async with connect(address=settings.endpoint, client_id=client_id()) as client:
+            while online < wanted:
+                if controller.ended:
+                    raise NotReady("The SC ended")
+                if time.monotonic() > began + timeout_s:
+                    raise NotReady(f"Only {online} of {wanted} SPUs came online")
+                spus = await client.admin.spus.list()
+                online = sum(
+                    spu.spec.id in settings.spu_ids
+                    and spu.status.resolution is SpuStatusResolution.ONLINE
+                    and _listens(f"{spu.spec.public_endpoint.host}:{spu.spec.public_endpoint.port}")
+                    for spu in spus
+                )
+                if online < wanted:
+                    await asyncio.sleep(POLL_INTERVAL_S)
+    except FluvioError as error:
+        raise NotReady(f"The SC does not answer: {error}") from error
+    elapsed = int(time.monotonic() - began)
+    say(f"🖥️ {online}/{wanted} SPU confirmed, {elapsed} seconds elapsed")
+    say(f"✅ {wanted} SPU launched")
+
+
+def _write_profile(settings: ClusterSettings) -> None:
+    from fluvio_client.profile import ProfileStore
+
+    say(f"Creating Local Profile to: {settings.endpoint}")
+    profiles = ProfileStore.load()
+    profiles.add(settings.name, settings.endpoint, installation="local")
+    profiles.save()
+    say("👤 Profile set")

@@ -1,0 +1,74 @@
+"""`fluvio version`: of the command, and of the cluster when there is one that answers."""
+
+import asyncio
+import importlib.metadata
+import json
+import platform
+
+import click
+
+from fluvio_cli.failure import Failure
+from fluvio_cli.target import client_id, target_of
+
+DISTRIBUTION = "fluvio-cluster"
+CLUSTER_TIMEOUT_S = 3.0
+NAME_WIDTH = 30
+
+
+@click.command("version")
+@click.option("-j", "--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_context
+def command(context: click.Context, *, as_json: bool) -> None:
+    """Show versions. Never fails because no cluster answers."""
+    found = {
+        "Fluvio CLI": cli_version(),
+        "Fluvio CLI Arch": f"{platform.machine()}-{platform.system().lower()}",
+        "Fluvio Platform": _platform_version(context),
+        "Python": platform.python_version(),
+        "OS Details": f"{_system_name()} (kernel {platform.release()})",
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max(len(value) for value in found.values())
+    for name, value in found.items():
+        click.echo(f" {name:<{NAME_WIDTH}} : {value:<{width}} ")
+
+
+def cli_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _system_name() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+        return f"{release['NAME']} {release.get('VERSION_ID', '')}".strip()
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _platform_version(context: click.Context) -> str:
+    from fluvio_client.errors import FluvioError
+    from fluvio_client.fluvio import connect
+    from fluvio_client.profile import ProfileStore
+
+    async def ask() -> str:
+        target = target_of(context)
+        client = connect(
+            target.profile,
+            address=target.cluster,
+            client_id=client_id(),
+            timeout_s=CLUSTER_TIMEOUT_S,
+        )
+        async with client:
+            name = target.cluster or target.profile or ProfileStore.load().current or "?"
+            return f"{client.platform_version} ({name})"
+
+    try:
+        return asyncio.run(ask())
+    except (FluvioError, Failure):
+        return "Not available"

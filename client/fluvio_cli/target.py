@@ -1,0 +1,64 @@
+"""Which cluster a command talks to, and how it gets a client for it.
+
+Every command that needs the cluster calls `run_client` with a coroutine function; the connection
+lives as long as that runs.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from fluvio_cli.failure import Failure
+
+if TYPE_CHECKING:
+    from fluvio_client.fluvio import Fluvio
+
+CLIENT_ID = "FLUVIO_CLI"
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Target:
+    """What the global options say; the current profile when they say nothing."""
+
+    cluster: str | None = None
+    profile: str | None = None
+
+    def check(self) -> None:
+        """Raises Failure for options that contradict each other."""
+        if self.cluster is not None and self.profile is not None:
+            raise Failure("Invalid argument: cluster addr is not valid when profile is used")
+
+
+def target_of(context: click.Context) -> Target:
+    """The target that the global options of this command line describe. Raises Failure."""
+    target = context.find_object(Target) or Target()
+    target.check()
+    return target
+
+
+def client_id() -> str:
+    """How servers see this process in their logs."""
+    return os.environ.get("FLUVIO_CLIENT_ID") or CLIENT_ID
+
+
+def run_client(context: click.Context, work: "Callable[[Fluvio], Awaitable[T]]") -> T:
+    """Connect, run `work` with the client, disconnect; returns what `work` returns.
+
+    Raises: Failure, and any error of the client, which `main` prints.
+    """
+    import asyncio
+
+    from fluvio_client.fluvio import connect
+
+    target = target_of(context)
+
+    async def connected() -> T:
+        client = connect(target.profile, address=target.cluster, client_id=client_id())
+        async with client:
+            return await work(client)
+
+    return asyncio.run(connected())

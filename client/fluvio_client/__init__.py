@@ -1,0 +1,110 @@
+"""The client library: produce, consume, and administer a cluster, with asyncio.
+
+    async with connect() as client:
+        await client.admin.topics.create("timber", partitions=3)
+        async with client.producer("timber") as producer:
+            await producer.send_all({"Norway": b"100", "Denmark": b"50"})
+        async with client.consumer("timber", start="beginning", follow=False) as consumer:
+            async for record in consumer:
+                print(record.key_text, record.text)
+
+What is listed here is the public surface. Names are imported when they are first used, so that a
+program that only reads a profile does not pay for the rest.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fluvio_client.admin import Admin, Change, Event
+    from fluvio_client.consumer.consumer import Batch, Commit, Consumer, ConsumerConfig, Record
+    from fluvio_client.consumer.offsets import Offset
+    from fluvio_client.errors import ClientError, FluvioError
+    from fluvio_client.fluvio import Fluvio, connect
+    from fluvio_client.producer.partitioner import (
+        HashOrRoundRobin,
+        Partitioner,
+        SpecificPartition,
+    )
+    from fluvio_client.producer.producer import (
+        Delivery,
+        Producer,
+        ProducerConfig,
+        RecordMetadata,
+    )
+    from fluvio_client.profile import ProfileStore
+    from fluvio_client.retry import RetryPolicy
+    from fluvio_protocol.metadata.kinds import Metadata
+    from fluvio_protocol.record.compression import BatchCompression
+    from fluvio_protocol.types import CompressionType, Isolation
+
+_HOMES = {
+    "Admin": "fluvio_client.admin",
+    "Batch": "fluvio_client.consumer.consumer",
+    "BatchCompression": "fluvio_protocol.record.compression",
+    "Change": "fluvio_client.admin",
+    "ClientError": "fluvio_client.errors",
+    "Commit": "fluvio_client.consumer.consumer",
+    "CompressionType": "fluvio_protocol.types",
+    "Consumer": "fluvio_client.consumer.consumer",
+    "ConsumerConfig": "fluvio_client.consumer.consumer",
+    "Delivery": "fluvio_client.producer.producer",
+    "Event": "fluvio_client.admin",
+    "Fluvio": "fluvio_client.fluvio",
+    "FluvioError": "fluvio_client.errors",
+    "HashOrRoundRobin": "fluvio_client.producer.partitioner",
+    "Isolation": "fluvio_protocol.types",
+    "Metadata": "fluvio_protocol.metadata.kinds",
+    "Offset": "fluvio_client.consumer.offsets",
+    "Partitioner": "fluvio_client.producer.partitioner",
+    "Producer": "fluvio_client.producer.producer",
+    "ProducerConfig": "fluvio_client.producer.producer",
+    "ProfileStore": "fluvio_client.profile",
+    "Record": "fluvio_client.consumer.consumer",
+    "RecordMetadata": "fluvio_client.producer.producer",
+    "RetryPolicy": "fluvio_client.retry",
+    "SpecificPartition": "fluvio_client.producer.partitioner",
+    "connect": "fluvio_client.fluvio",
+}
+
+__all__ = [
+    "Admin",
+    "Batch",
+    "BatchCompression",
+    "Change",
+    "ClientError",
+    "Commit",
+    "CompressionType",
+    "Consumer",
+    "ConsumerConfig",
+    "Delivery",
+    "Event",
+    "Fluvio",
+    "FluvioError",
+    "HashOrRoundRobin",
+    "Isolation",
+    "Metadata",
+    "Offset",
+    "Partitioner",
+    "Producer",
+    "ProducerConfig",
+    "ProfileStore",
+    "Record",
+    "RecordMetadata",
+    "RetryPolicy",
+    "SpecificPartition",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,212 @@
+"""Everything the controller can do to its objects, and how doing it changes the cluster state.
+
+`reconcile/` and `admission.py` return these; `controller.py` performs them: `apply_action` on its
+state, then all that changed in one transaction on the store, and only then is anyone told.
+
+Each carries its reason, which the controller logs. `ShowStatus` alone is never persisted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.types import LeaderEpoch, SpuId
+from fluvio_sc.core.cluster_state import (
+    NO_LEADER_EPOCH,
+    ClusterState,
+    ObjectKey,
+    OwnerReference,
+    StoredObject,
+    Tombstone,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateObject:
+    """A new object; the controller gives it a uid. The key must be free."""
+
+    kind: Kind
+    name: str
+    spec: Any
+    status: Any
+    reason: str
+    owner: OwnerReference | None = None
+    finalizers: tuple[str, ...] = ()
+    leader_epoch: LeaderEpoch = NO_LEADER_EPOCH
+    in_sync: tuple[SpuId, ...] = ()
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpec:
+    """Another desired state."""
+
+    key: ObjectKey
+    spec: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Another actual state, worth keeping over a restart."""
+
+    key: ObjectKey
+    status: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStatus:
+    """Another actual state, shown to watchers and kept in memory only: offsets, sizes."""
+
+    key: ObjectKey
+    status: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SetLeader:
+    """Another leader for a partition, under a new epoch."""
+
+    key: ObjectKey
+    leader: SpuId
+    leader_epoch: LeaderEpoch
+    in_sync: tuple[SpuId, ...]
+    status: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeletion:
+    """The object goes as soon as its finalizers are gone; at once when it has none."""
+
+    key: ObjectKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """One who had something to do before the object goes has done it."""
+
+    key: ObjectKey
+    finalizer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddTombstone:
+    """Remember that an SPU has files to delete when it returns."""
+
+    key: ObjectKey
+    tombstone: Tombstone
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropTombstone:
+    """The SPU has deleted the files."""
+
+    key: ObjectKey
+    tombstone: Tombstone
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Look at the object again at this time, though nothing may have happened."""
+
+    key: ObjectKey
+    at_ms: int
+
+
+Action = (
+    CreateObject
+    | SetSpec
+    | SetStatus
+    | ShowStatus
+    | SetLeader
+    | RequestDeletion
+    | RemoveFinalizer
+    | AddTombstone
+    | DropTombstone
+)
+"""What changes an object."""
+
+Decision = Action | WakeAt
+"""What a reconciler may return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One object before and after an action; None where there is none."""
+
+    key: ObjectKey
+    before: StoredObject | None
+    after: StoredObject | None
+
+
+def apply_action(
+    state: ClusterState, action: Action, *, now_ms: int, new_uid: Callable[[], str]
+) -> Applied:
+    """Change the state as the action says. Raises KeyError when the object is not as assumed."""
+    if isinstance(action, CreateObject):
+        if state.find(action.key) is not None:
+            raise KeyError(f"{action.key} exists")
+        created = StoredObject(
+            kind=action.kind,
+            name=action.name,
+            uid=new_uid(),
+            spec=action.spec,
+            status=action.status,
+            owner=action.owner,
+            finalizers=action.finalizers,
+            leader_epoch=action.leader_epoch,
+            in_sync=action.in_sync,
+        )
+        state.put(created)
+        return Applied(action.key, None, created)
+    before = state.find(action.key)
+    if before is None:
+        raise KeyError(f"{action.key} does not exist")
+    after = _changed(before, action, now_ms)
+    if after.deletion_requested and not after.finalizers:
+        state.remove(action.key)
+        return Applied(action.key, before, None)
+    state.put(after)
+    return Applied(action.key, before, after)
+
+
+def _changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
+    match action:
+        case SetSpec():
+            return replace(before, spec=action.spec, generation=before.generation + 1)
+        case SetStatus() | ShowStatus():
+            return replace(before, status=action.status)
+        case SetLeader():
+            return replace(
+                before,
+                spec=replace(before.spec, leader=action.leader),
+                status=action.status,
+                leader_epoch=action.leader_epoch,
+                in_sync=action.in_sync,
+                generation=before.generation + 1,
+            )
+        case RequestDeletion():
+            if before.deletion_requested:
+                return before
+            return replace(before, deletion_requested=True, deletion_since_ms=now_ms)
+        case RemoveFinalizer():
+            kept = tuple(item for item in before.finalizers if item != action.finalizer)
+            return replace(before, finalizers=kept)
+        case AddTombstone():
+            kept_tombstones = tuple(t for t in before.tombstones if t != action.tombstone)
+            return replace(before, tombstones=(*kept_tombstones, action.tombstone))
+        case DropTombstone():
+            return replace(
+                before, tombstones=tuple(t for t in before.tombstones if t != action.tombstone)
+            )
+        case CreateObject():
+            raise AssertionError("creation has no object before it")

@@ -1,0 +1,107 @@
+"""What SPUs do and say, noted in the cluster state; and which objects it concerns.
+
+Called by `controller.py` for the private door. Nothing here changes an object: that follows from
+reconciling the keys that are returned.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.metadata.partition import PartitionResolution
+from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
+from fluvio_protocol.types import SpuId
+from fluvio_sc.core.cluster_state import ClusterState, LiveReport, ObjectKey, SpuObservation
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Keys to look at now, and keys that can wait until the next tick."""
+
+    urgent: list[ObjectKey] = field(default_factory=list)
+    for_the_next_tick: list[ObjectKey] = field(default_factory=list)
+
+
+def observe_connection(
+    state: ClusterState, spu_id: SpuId, session: int, now_ms: int
+) -> list[ObjectKey]:
+    """A session begins. What was reported in an older one does not count any more."""
+    state.observations[spu_id] = SpuObservation(
+        session=session, connected=True, last_heard_ms=now_ms
+    )
+    return _key_of_spu(state, spu_id)
+
+
+def observe_life(state: ClusterState, spu_id: SpuId, session: int, now_ms: int) -> list[ObjectKey]:
+    """A sign of life. It concerns the SPU only if it was taken for dead."""
+    observed = state.observations.get(spu_id)
+    if observed is None or observed.session != session:
+        return []
+    state.observations[spu_id] = replace(observed, last_heard_ms=now_ms)
+    return [] if state.spu_is_online(spu_id) else _key_of_spu(state, spu_id)
+
+
+def observe_disconnection(state: ClusterState, spu_id: SpuId, session: int) -> list[ObjectKey]:
+    """A session is over; if it is not the newest, nothing happens."""
+    observed = state.observations.get(spu_id)
+    if observed is None or observed.session != session:
+        return []
+    state.observations[spu_id] = replace(observed, connected=False)
+    return _key_of_spu(state, spu_id)
+
+
+def observe_reports(
+    state: ClusterState, spu_id: SpuId, session: int, reports: Iterable[LeaderReport]
+) -> News:
+    """A leader tells where its partitions stand.
+
+    Ignored: partitions that are gone, or of which the SPU still has files of an older one of the
+    same name; leaderships that are over. Urgent: what changes the state of a partition.
+    """
+    news = News()
+    spu = state.spu(spu_id)
+    if spu is None:
+        return news
+    going = {str(tombstone.key) for tombstone in spu.tombstones}
+    for report in reports:
+        name = str(report.key)
+        partition = state.get(Kind.PARTITION, name)
+        if partition is None or name in going:
+            continue
+        if partition.spec.leader != spu_id or partition.leader_epoch != report.leader_epoch:
+            continue
+        state.reports[name] = LiveReport(spu_id, session, report)
+        expected = (
+            PartitionResolution.OUT_OF_STORAGE
+            if report.out_of_storage
+            else PartitionResolution.ONLINE
+        )
+        if partition.status.resolution is expected:
+            news.for_the_next_tick.append(partition.key)
+        else:
+            news.urgent.append(partition.key)
+    return news
+
+
+def observe_removal(state: ClusterState, spu_id: SpuId, removed: ReplicaRemoved) -> list[ObjectKey]:
+    """An SPU has deleted the files of a replica. Ignored unless somebody waits for it."""
+    concerned = []
+    partition = state.get(Kind.PARTITION, str(removed.key))
+    if (
+        partition is not None
+        and partition.uid == removed.uid
+        and partition.deletion_requested
+        and spu_id in partition.spec.replicas
+    ):
+        concerned.append(partition.key)
+    spu = state.spu(spu_id)
+    if spu is not None and any(item.uid == removed.uid for item in spu.tombstones):
+        concerned.append(spu.key)
+    if concerned:
+        state.removals.setdefault(removed.uid, set()).add(spu_id)
+    return concerned
+
+
+def _key_of_spu(state: ClusterState, spu_id: SpuId) -> list[ObjectKey]:
+    spu = state.spu(spu_id)
+    return [] if spu is None else [spu.key]

@@ -1,0 +1,1 @@
+"""Door 9004: SPUs register, are told what to hold, and report what they hold."""

@@ -1,0 +1,1 @@
+"""Door 9003: clients create, delete, update, list and watch objects. One file per verb."""

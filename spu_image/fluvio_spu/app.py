@@ -1,0 +1,211 @@
+"""One SPU put together: workers, registry, both doors, and the session with the controller.
+
+`async with SpuApp(config) as app` starts it; leaving the block stops it cleanly, with a checkpoint
+of every log. Used by `__main__`, and by tests in their own process with port 0. Without a
+controller in the configuration assignments are fed to `app.registry` by hand.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import resource
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from fluvio_protocol.errors import FluvioError
+from fluvio_socket.connection import Connection
+from fluvio_socket.server import FrameServer, ServerLimits
+from fluvio_spu.config import SpuConfig
+from fluvio_spu.links.controller_link import ControllerAddress, ControllerLink, SpuDirectory
+from fluvio_spu.links.peer_link import ConsumerOffsetGateway
+from fluvio_spu.metrics import SpuMetrics
+from fluvio_spu.private_api.service import PrivateService
+from fluvio_spu.public_api.service import PublicService
+from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore
+from fluvio_spu.replica.deadlines import DeadlineQueue
+from fluvio_spu.replica.file_work import FileWorkers
+from fluvio_spu.replica.group_sync import GroupSync
+from fluvio_spu.replica.housekeeping import Housekeeping
+from fluvio_spu.replica.registry import ReplicaRegistry
+from fluvio_spu.replica.replica import Replica, ReplicaSurroundings
+from fluvio_spu.replica.wake_queue import WakeQueue
+from fluvio_spu.storage import Disk, DurabilityPolicy, OsDisk
+
+_log = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+PRIVATE_CONNECTIONS_MAX = 1024
+
+
+class DataFolderInUse(FluvioError):
+    """Another process serves this SPU's data."""
+
+
+class SpuApp:
+    """The parts, and the order in which they start and stop.
+
+    registry, workers, metrics, public_port, private_port, link: good inside the block
+    """
+
+    def __init__(self, config: SpuConfig, *, disk: Disk | None = None) -> None:
+        self.config = config
+        self.metrics = SpuMetrics()
+        self.registry: ReplicaRegistry
+        self.workers: FileWorkers
+        self.housekeeping: Housekeeping
+        self.link: ControllerLink | None = None
+        self._disk = disk or OsDisk()
+        self._stack = AsyncExitStack()
+        self._public: FrameServer
+        self._private: FrameServer
+
+    @property
+    def public_port(self) -> int:
+        """Where clients connect."""
+        return self._public.port
+
+    @property
+    def private_port(self) -> int:
+        """Where other SPUs connect."""
+        return self._private.port
+
+    @property
+    def public_connections(self) -> Iterable[Connection]:
+        """Connections of clients, at this moment."""
+        return self._public.connections
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # In reverse: link and doors first, so that nothing comes in, then replicas, then workers.
+        await self._stack.__aexit__(kind, error, traceback)
+        _log.info("event=spu_stopped spu=%s", self.config.spu_id)
+
+    async def _start(self) -> None:
+        config = self.config
+        raise_file_limit()
+        policy = DurabilityPolicy.parse(config.durability)
+        os.makedirs(config.replica_dir, exist_ok=True)
+        self._stack.callback(os.close, _lock(f"{config.replica_dir}/{LOCK_FILE}"))
+
+        workers = self.workers = FileWorkers(config.file_worker_count, self.metrics)
+        self._stack.push_async_callback(workers.close)
+        deadlines = DeadlineQueue()
+        self._stack.callback(deadlines.close)
+        group_sync = GroupSync(policy, workers, self.metrics)
+        changed: set[Replica] = set()
+        self.registry = ReplicaRegistry(
+            spu_id=config.spu_id,
+            disk=self._disk,
+            replica_dir=config.replica_dir,
+            surroundings=ReplicaSurroundings(
+                wake_queue=WakeQueue(),
+                workers=workers,
+                group_sync=group_sync,
+                metrics=self.metrics,
+                changed=changed,
+                cold_read_distance_bytes=config.cold_read_distance_bytes,
+            ),
+        )
+        self._stack.callback(self.registry.close)
+        self._stack.callback(group_sync.close)
+        await self.registry.start()
+        self.housekeeping = Housekeeping(
+            self.registry,
+            self._disk,
+            config.replica_dir,
+            interval_ms=config.housekeeping_interval_ms,
+        )
+        self._stack.callback(self.housekeeping.close)
+        self.housekeeping.start()
+        await self._open_doors(deadlines)
+        _log.info(
+            "event=spu_started spu=%s public_port=%s private_port=%s data=%s durability=%s",
+            config.spu_id,
+            self.public_port,
+            self.private_port,
+            config.replica_dir,
+            policy,
+        )
+
+    async def _open_doors(self, deadlines: DeadlineQueue) -> None:
+        config = self.config
+        directory = SpuDirectory()
+        store = ConsumerOffsetStore(self.registry, clock_s=time.time)
+        gateway = ConsumerOffsetGateway(
+            spu_id=config.spu_id, store=store, registry=self.registry, directory=directory
+        )
+        self._stack.push_async_callback(gateway.close)
+        self._private = await self._stack.enter_async_context(
+            FrameServer(
+                "spu-private",
+                PrivateService(store),
+                limits=ServerLimits(connections_max=PRIVATE_CONNECTIONS_MAX),
+            )
+        )
+        service = PublicService(
+            registry=self.registry,
+            consumer_offsets=gateway,
+            deadlines=deadlines,
+            metrics=self.metrics,
+            limits=config.session,
+            sendfile_size_bytes_max=config.sendfile_size_bytes_max,
+            wait_until_ready=config.controller is not None,
+        )
+        self._public = await self._stack.enter_async_context(
+            FrameServer(
+                "spu-public",
+                service,
+                limits=ServerLimits(connections_max=config.connections_max),
+            )
+        )
+        await self._private.start(config.private.host, config.private.port)
+        await self._public.start(config.public.host, config.public.port)
+        if config.controller is not None:
+            await self._register(directory)
+
+    async def _register(self, directory: SpuDirectory) -> None:
+        assert self.config.controller is not None
+        self.link = ControllerLink(
+            spu_id=self.config.spu_id,
+            address=ControllerAddress(self.config.controller.host, self.config.controller.port),
+            registry=self.registry,
+            directory=directory,
+        )
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        running = tasks.create_task(self.link.run(), name="controller-link")
+        self._stack.callback(running.cancel)
+
+
+def raise_file_limit() -> None:
+    """Allow this process as many open files as the system lets it: logs and connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _lock(path: str) -> int:
+    """Hold the folder's lock until the descriptor is closed. Raises DataFolderInUse."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise DataFolderInUse(f"{path} is locked: another process serves this data") from None
+    return fd

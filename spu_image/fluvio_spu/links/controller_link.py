@@ -1,0 +1,225 @@
+"""The SPU's session with the controller: register, take assignments, report replica status.
+
+One connection to door 9004, kept up for the life of the process. While it is down the SPU goes
+on serving under its last assignment; nothing here ever closes a replica because the controller
+is away. Reports double as the heartbeat, so one is sent at every interval even when empty.
+
+    connect -> RegisterSpuRequest -> RegisterSpuResponse
+            -> UpdateSpus, UpdateReplicas (full, then changes)      from the controller
+            <- ReplicaStatusReport, ReplicaRemoved                  to the controller
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fluvio_protocol.api.header import CORRELATION, decode_request_header, encode_request
+from fluvio_protocol.api.versions import PLATFORM_VERSION
+from fluvio_protocol.codec import Message, Reader, decode_exact
+from fluvio_protocol.errors import FluvioError, RemoteProtocolError
+from fluvio_protocol.metadata.spu import SpuSpec
+from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
+from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
+from fluvio_protocol.sc_private.update_replica import UpdateReplicas
+from fluvio_protocol.sc_private.update_spu import UpdateSpus
+from fluvio_protocol.types import SpuId
+from fluvio_socket.backoff import Backoff
+from fluvio_socket.connection import Connection, dial
+from fluvio_spu.replica.registry import ReplicaRegistry
+
+_log = logging.getLogger(__name__)
+
+REGISTER_TIMEOUT_S = 10.0
+URGENT_REPORT_DELAY_S = 0.005
+"""News that clients wait for (a replica opened or removed) leaves after this pause, so that a
+hundred partitions opened together make one report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerAddress:
+    """Where door 9004 is."""
+
+    host: str
+    port: int
+
+
+class SpuDirectory:
+    """Who else is in the cluster, as the controller last said."""
+
+    def __init__(self) -> None:
+        self._spus: dict[SpuId, SpuSpec] = {}
+
+    def replace(self, spus: Sequence[SpuSpec]) -> None:
+        self._spus = {spu.id: spu for spu in spus}
+
+    def get(self, spu_id: SpuId) -> SpuSpec | None:
+        return self._spus.get(spu_id)
+
+
+class _Session:
+    """The frames of one connection: first the answer to the registration, then requests."""
+
+    def __init__(self, connection: Connection, link: "ControllerLink") -> None:
+        self._connection = connection
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self.registered: asyncio.Future[RegisterSpuResponse] = self._loop.create_future()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+
+    def frames_received(self, frames: Sequence[memoryview]) -> None:
+        for frame in frames:
+            if not self.registered.done():
+                response = decode_exact(RegisterSpuResponse, frame[CORRELATION.size :], 0)
+                self.registered.set_result(response)
+                continue
+            reader = Reader(frame)
+            header = decode_request_header(reader)
+            body = frame[reader.position :]
+            if header.api_key == UpdateReplicas.api_key:
+                self._link.replicas_updated(decode_exact(UpdateReplicas, body, 0))
+            elif header.api_key == UpdateSpus.api_key:
+                self._link.spus_updated(decode_exact(UpdateSpus, body, 0))
+            else:
+                raise RemoteProtocolError(f"the controller sent unknown request {header.api_key}")
+
+    def drained(self) -> None:
+        """Reports are small and paced; there is nothing to resume."""
+
+    def connection_lost(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+        self._link.wake()
+
+    def send(self, request: Message) -> None:
+        self._connection.send(
+            encode_request(
+                request,
+                version=0,
+                correlation_id=1,
+                client_id=f"spu-{self._link.spu_id}",
+            )
+        )
+
+
+class ControllerLink:
+    """Keeps the SPU registered. `run()` returns only when cancelled."""
+
+    def __init__(
+        self,
+        *,
+        spu_id: SpuId,
+        address: ControllerAddress,
+        registry: ReplicaRegistry,
+        directory: SpuDirectory,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.spu_id = spu_id
+        self._address = address
+        self._registry = registry
+        self._directory = directory
+        self._backoff = backoff or Backoff(initial_s=0.05, maximum_s=3.0)
+        self._urgent = asyncio.Event()
+        self.connected = asyncio.Event()
+        self.on_spus: list[Callable[[], None]] = []
+
+    def wake(self) -> None:
+        """Report now instead of at the next heartbeat."""
+        self._urgent.set()
+
+    def replicas_updated(self, update: UpdateReplicas) -> None:
+        """Hand an assignment down; what it changes on disk happens off the event loop."""
+        self._registry.apply(update)
+
+    def spus_updated(self, update: UpdateSpus) -> None:
+        self._directory.replace(update.spus)
+        for listener in self.on_spus:
+            listener()
+
+    async def run(self) -> None:
+        """Register, report, reconnect; for ever."""
+        self._registry.on_change.append(self.wake)
+        refused = ""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    await self._serve_one_connection(tasks)
+            except* (FluvioError, OSError, TimeoutError) as errors:
+                reason = "; ".join(
+                    str(error) or type(error).__name__ for error in errors.exceptions
+                )
+                if reason != refused:
+                    _log.warning(
+                        "event=controller_away spu=%s address=%s:%s reason=%s",
+                        self.spu_id,
+                        self._address.host,
+                        self._address.port,
+                        reason,
+                    )
+                refused = reason
+            else:
+                refused = ""
+            self.connected.clear()
+            await asyncio.sleep(self._backoff.next_delay_s())
+
+    async def _serve_one_connection(self, tasks: asyncio.TaskGroup) -> None:
+        sessions: list[_Session] = []
+
+        def make_session(connection: Connection) -> _Session:
+            sessions.append(_Session(connection, self))
+            return sessions[0]
+
+        connection = await dial(
+            self._address.host,
+            self._address.port,
+            make_session,
+            task_group=tasks,
+        )
+        session = sessions[0]
+        try:
+            session.send(RegisterSpuRequest(spu_id=self.spu_id, platform_version=PLATFORM_VERSION))
+            response = await self._registration(session)
+            if response.error_code:
+                _log.warning(
+                    "event=registration_refused spu=%s reason=%s",
+                    self.spu_id,
+                    response.error_message or response.error_code.error.name,
+                )
+                return
+            self._backoff.reset()
+            self.connected.set()
+            _log.info("event=registered spu=%s", self.spu_id)
+            await self._report_until_lost(session, response.heartbeat_interval_ms / 1000)
+        finally:
+            connection.close("link ends")
+
+    async def _registration(self, session: _Session) -> RegisterSpuResponse:
+        async with asyncio.timeout(REGISTER_TIMEOUT_S):
+            await asyncio.wait(
+                (session.registered, session.lost), return_when=asyncio.FIRST_COMPLETED
+            )
+        if not session.registered.done():
+            raise RemoteProtocolError(f"connection ended: {session.lost.result()}")
+        return session.registered.result()
+
+    async def _report_until_lost(self, session: _Session, interval_s: float) -> None:
+        everything = True
+        while not session.lost.done():
+            self._urgent.clear()
+            reports = self._registry.take_reports(everything=everything)
+            everything = False
+            session.send(ReplicaStatusReport(replicas=reports))
+            for removed in self._registry.take_removed():
+                session.send(removed)
+            await self._pause(session, interval_s)
+        _log.info("event=controller_lost spu=%s reason=%s", self.spu_id, session.lost.result())
+
+    async def _pause(self, session: _Session, interval_s: float) -> None:
+        """Until the next heartbeat, urgent news, or the end of the connection."""
+        timer = asyncio.get_running_loop().call_later(interval_s, self._urgent.set)
+        try:
+            await self._urgent.wait()
+        finally:
+            timer.cancel()
+        if not session.lost.done():
+            await asyncio.sleep(URGENT_REPORT_DELAY_S)

@@ -1,0 +1,118 @@
+"""Consumer offsets, wherever their topic is led: kept here, or forwarded to the leader's SPU.
+
+Callers are the public API (a consumer flushes its offset at the leader of the partition it reads)
+and nobody else. One connection per peer, opened when first needed and dropped when it fails.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
+from fluvio_protocol.codec import Message
+from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.spu_private.consumer_offset import (
+    PeerFetchConsumerOffset,
+    PeerUpdateConsumerOffset,
+)
+from fluvio_protocol.types import Offset, ReplicaKey, SpuId
+from fluvio_socket.multiplexer import MultiplexedConnection
+from fluvio_spu.links.controller_link import SpuDirectory
+from fluvio_spu.replica.consumer_offset_store import CONSUMER_OFFSET_REPLICA, ConsumerOffsetStore
+from fluvio_spu.replica.registry import ReplicaRegistry
+
+_log = logging.getLogger(__name__)
+
+PEER_TIMEOUT_S = 5.0
+NOT_LEADER = ErrorStatus(ErrorCode.PARTITION_NOT_LEADER)
+
+
+class ConsumerOffsetGateway:
+    """Reads and stores offsets of consumers, locally or at the peer that leads their topic.
+
+    The `ConsumerOffsetAccess` that the public API is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        spu_id: SpuId,
+        store: ConsumerOffsetStore,
+        registry: ReplicaRegistry,
+        directory: SpuDirectory,
+    ) -> None:
+        self._spu_id = spu_id
+        self.store = store
+        self._registry = registry
+        self._directory = directory
+        self._peers: dict[SpuId, MultiplexedConnection] = {}
+        self._dialling = asyncio.Lock()
+
+    async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
+        """The last consumed offset; None when none is stored, or nobody can tell now."""
+        leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
+        if leader == self._spu_id:
+            return await self.store.get(replica, consumer_id)
+        answer = await self._ask(
+            leader, PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id)
+        )
+        if isinstance(answer, ErrorStatus):
+            return None
+        offset: Offset | None = answer.offset
+        return offset
+
+    async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> ErrorStatus:
+        """Store the last consumed offset. The status is the client's answer."""
+        leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
+        if leader == self._spu_id:
+            try:
+                await self.store.update(replica, consumer_id, offset)
+            except FluvioError as error:
+                return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
+            return SUCCESS
+        answer = await self._ask(
+            leader,
+            PeerUpdateConsumerOffset(replica=replica, consumer_id=consumer_id, offset=offset),
+        )
+        if isinstance(answer, ErrorStatus):
+            return answer
+        status: ErrorStatus = answer.error_code
+        return status
+
+    async def close(self) -> None:
+        """Close the connections to peers."""
+        peers, self._peers = self._peers, {}
+        for peer in peers.values():
+            await peer.close()
+
+    async def _ask(self, leader: SpuId | None, request: Message) -> Any:
+        spu = None if leader is None else self._directory.get(leader)
+        if leader is None or spu is None:
+            return NOT_LEADER
+        try:
+            async with asyncio.timeout(PEER_TIMEOUT_S):
+                peer = await self._peer(leader)
+                return await peer.request(request, version=0, timeout_s=PEER_TIMEOUT_S)
+        except (FluvioError, OSError, TimeoutError) as error:
+            _log.warning("event=peer_failed peer=%s reason=%s", leader, error)
+            return ErrorStatus(
+                ErrorCode.OFFSET_FLUSH_REQUEST_ERROR,
+                (f"SPU {leader}, which keeps consumer offsets, does not answer: {error}"[:1000],),
+            )
+
+    async def _peer(self, leader: SpuId) -> MultiplexedConnection:
+        async with self._dialling:
+            peer = self._peers.get(leader)
+            if peer is not None and not peer.closed:
+                return peer
+            spu = self._directory.get(leader)
+            if spu is None:
+                raise FluvioError(f"SPU {leader} is not known to the cluster")
+            peer = await MultiplexedConnection.connect(
+                spu.private_endpoint.host,
+                spu.private_endpoint.port,
+                client_id=f"spu-{self._spu_id}",
+                negotiate=False,
+            )
+            self._peers[leader] = peer
+            return peer

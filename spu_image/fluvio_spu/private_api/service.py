@@ -1,0 +1,90 @@
+"""One table: request of a peer -> what answers it.
+
+Peers ask rarely (a consumer flushes its offset), so each request is decoded in full and answered
+from a child task of its connection; how many may run at once is bounded.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fluvio_protocol.api.header import decode_request_header, encode_response
+from fluvio_protocol.codec import Message, Reader, decode_exact
+from fluvio_protocol.errors import FluvioError, RemoteProtocolError
+from fluvio_protocol.spu_private.consumer_offset import (
+    PeerFetchConsumerOffset,
+    PeerFetchConsumerOffsetResponse,
+    PeerUpdateConsumerOffset,
+    PeerUpdateConsumerOffsetResponse,
+)
+from fluvio_socket.connection import Connection
+from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore, error_status
+
+REQUESTS_IN_FLIGHT_MAX = 256
+
+
+class PrivateService:
+    """Makes a session for every connection of a peer."""
+
+    def __init__(self, store: ConsumerOffsetStore) -> None:
+        self._store = store
+        self.handlers: dict[
+            int | None, tuple[type[Message], Callable[[Any], Awaitable[Message]]]
+        ] = {
+            PeerFetchConsumerOffset.api_key: (PeerFetchConsumerOffset, self._fetch),
+            PeerUpdateConsumerOffset.api_key: (PeerUpdateConsumerOffset, self._update),
+        }
+
+    def __call__(self, connection: Connection) -> "PrivateSession":
+        return PrivateSession(connection, self)
+
+    async def _fetch(self, request: PeerFetchConsumerOffset) -> Message:
+        try:
+            offset = await self._store.get(request.replica, request.consumer_id)
+        except FluvioError as error:
+            return PeerFetchConsumerOffsetResponse(error_code=error_status(error))
+        return PeerFetchConsumerOffsetResponse(offset=offset)
+
+    async def _update(self, request: PeerUpdateConsumerOffset) -> Message:
+        try:
+            await self._store.update(request.replica, request.consumer_id, request.offset)
+        except FluvioError as error:
+            return PeerUpdateConsumerOffsetResponse(error_code=error_status(error))
+        return PeerUpdateConsumerOffsetResponse()
+
+
+class PrivateSession:
+    """One peer."""
+
+    def __init__(self, connection: Connection, service: PrivateService) -> None:
+        self._connection = connection
+        self._service = service
+        self._in_flight = 0
+
+    def frames_received(self, frames: Sequence[memoryview]) -> None:
+        for frame in frames:
+            reader = Reader(frame)
+            header = decode_request_header(reader)
+            entry = self._service.handlers.get(header.api_key)
+            if entry is None:
+                raise RemoteProtocolError(f"a peer sent unknown request {header.api_key}")
+            if self._in_flight >= REQUESTS_IN_FLIGHT_MAX:
+                raise RemoteProtocolError(f"a peer has {self._in_flight} requests in flight")
+            kind, handler = entry
+            request = decode_exact(kind, frame[reader.position :], 0)
+            self._in_flight += 1
+            self._connection.spawn(self._answer(handler, request, header.correlation_id))
+
+    def drained(self) -> None:
+        """Answers are small; there is nothing to resume."""
+
+    def connection_lost(self, reason: str) -> None:
+        """Children of the connection are cancelled by it."""
+
+    async def _answer(
+        self, handler: Callable[[Any], Awaitable[Message]], request: Message, correlation_id: int
+    ) -> None:
+        try:
+            response = await handler(request)
+        finally:
+            self._in_flight -= 1
+        self._connection.send(encode_response(response, version=0, correlation_id=correlation_id))

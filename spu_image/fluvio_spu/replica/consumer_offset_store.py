@@ -1,0 +1,304 @@
+"""Offsets that consumers left with the cluster: a map, and the log it is rebuilt from.
+
+The map lives in memory at the leader of `consumer-offset-0`; every change is first appended to
+that partition as a record. Entry layout (protocol reference 4.7), the value of each record:
+
+    | 0 u8 | key bytes | value bytes |     offset stored
+    | 1 u8 | key bytes |                   offset deleted
+    | 2 u8 |                               checkpoint: every live entry follows in this batch
+
+key is a ReplicaKey and the consumer id; value an i64 offset, a u64 time in seconds, and (ours,
+behind what Fluvio reads) the identity of the partition object as a string: the offset of a
+deleted topic must not be taken for one of a new topic with the same name. After a bounded number
+of changes one batch with a checkpoint and all live entries is appended, so loading reads back
+only that far, however old the log is.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from fluvio_protocol.api.error_code import ErrorStatus
+from fluvio_protocol.codec import U64, Message, Reader, field, message
+from fluvio_protocol.codec import decode as decode_message
+from fluvio_protocol.codec import encode as encode_message
+from fluvio_protocol.errors import ErrorCode, FluvioError, ProtocolError
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
+from fluvio_protocol.record.batch import decode_batch, encode_batch
+from fluvio_protocol.record.record import Record
+from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset, ConsumerOffsetFilter
+from fluvio_protocol.types import Offset, PartitionId, ReplicaKey
+from fluvio_spu.replica.registry import ReplicaRegistry
+from fluvio_spu.replica.replica import Replica
+
+CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
+CHANGES_BEFORE_CHECKPOINT_MIN = 100
+ENTRIES_MAX = 1_000_000
+"""Consumers times partitions that one cluster keeps; a new one beyond it is refused."""
+
+CONSUMER_ID_LENGTH_MAX = 1024
+_SCAN_STEP_RECORDS = 1024
+_READ_BYTES = 1 << 20
+_BATCH_BYTES_MAX = 64 << 20
+_UPDATED, _DELETED, _CHECKPOINT = 0, 1, 2
+_LENGTH = struct.Struct(">i")
+_VALUE = struct.Struct(">qQ")
+
+
+class ConsumerOffsetsNotHere(FluvioError):
+    """Another SPU keeps the offsets of consumers."""
+
+    code = ErrorCode.PARTITION_NOT_LEADER
+    retriable = True
+    refresh_metadata = True
+
+
+class TooManyConsumerOffsets(FluvioError):
+    """The table is full, or an id is too long."""
+
+    code = ErrorCode.OFFSET_FLUSH_REQUEST_ERROR
+
+
+@message()
+class _Key(Message):
+    replica: ReplicaKey = field(about="partition")
+    consumer_id: str = field(about="consumer")
+
+
+EntryKey = tuple[ReplicaKey, str]
+
+
+@message()
+class _Value(Message):
+    offset: Offset = field(about="offset of the last consumed record")
+    modified_seconds: U64 = field(about="when it was stored")
+    uid: str = field(default="", about="identity of the partition object; empty from Fluvio")
+
+
+class ConsumerOffsetAccess(Protocol):
+    """What serves consumers: the table here, or at the SPU that keeps it."""
+
+    store: "ConsumerOffsetStore"
+
+    async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None: ...
+
+    async def update(
+        self, replica: ReplicaKey, consumer_id: str, offset: Offset
+    ) -> ErrorStatus: ...
+
+
+class ConsumerOffsetStore:
+    """The table of consumer offsets, loaded when first used after its partition moved here.
+
+    Invariant: what the map says is in the log. All methods raise ConsumerOffsetsNotHere when
+    `consumer-offset-0` is led elsewhere.
+    """
+
+    def __init__(self, registry: ReplicaRegistry, clock_s: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock_s = clock_s
+        self._entries: dict[EntryKey, _Value] = {}
+        self._changes = 0
+        self._loaded_from: Replica | None = None
+        self._loading = asyncio.Lock()
+
+    async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
+        """The offset of the last consumed record, if one is stored."""
+        await self._ready()
+        key = (replica, consumer_id)
+        found = self._entries.get(key)
+        return found.offset if found is not None and self._is_live(key, found) else None
+
+    async def list(self, wanted: ConsumerOffsetFilter | None) -> tuple[ConsumerOffset, ...]:
+        """Stored offsets that match, by consumer, topic and partition."""
+        await self._ready()
+        return tuple(
+            ConsumerOffset(
+                consumer_id=consumer_id,
+                replica=replica,
+                offset=value.offset,
+                modified_time_seconds=value.modified_seconds,
+            )
+            for (replica, consumer_id), value in sorted(
+                self._entries.items(), key=lambda item: (item[0][1], item[0][0])
+            )
+            if self._is_live((replica, consumer_id), value)
+            and _matches(wanted, replica, consumer_id)
+        )
+
+    async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> None:
+        """Store an offset; it is in the log when this returns.
+
+        Raises: TooManyConsumerOffsets, and the errors of `Replica.append`.
+        """
+        home = await self._ready()
+        key = (replica, consumer_id)
+        if len(consumer_id) > CONSUMER_ID_LENGTH_MAX:
+            raise TooManyConsumerOffsets(
+                f"consumer id of {len(consumer_id)} characters: at most "
+                f"{CONSUMER_ID_LENGTH_MAX} are kept"
+            )
+        if key not in self._entries and len(self._entries) >= ENTRIES_MAX:
+            self._drop_dead_entries()
+        if key not in self._entries and len(self._entries) >= ENTRIES_MAX:
+            raise TooManyConsumerOffsets(
+                f"{ENTRIES_MAX} consumer offsets are stored already: delete some first"
+            )
+        assignment = self._registry.assignment_of(replica)
+        value = _Value(
+            offset=offset,
+            modified_seconds=int(self._clock_s()),
+            uid="" if assignment is None else assignment.uid,
+        )
+        self._append(home, [_updated_entry(key, value)])
+        self._entries[key] = value
+        self._count_change(home)
+
+    async def delete(self, replica: ReplicaKey, consumer_id: str) -> None:
+        """Forget an offset; an unknown one is fine."""
+        home = await self._ready()
+        key = (replica, consumer_id)
+        if key in self._entries:
+            self._append(home, [_deleted_entry(key)])
+            del self._entries[key]
+            self._count_change(home)
+
+    def _is_live(self, key: EntryKey, value: _Value) -> bool:
+        """Whether the partition an offset speaks of still exists, and is the same one."""
+        assignment = self._registry.assignment_of(key[0])
+        return assignment is not None and value.uid in ("", assignment.uid)
+
+    def _drop_dead_entries(self) -> None:
+        """Forget in memory; the next checkpoint leaves them out of the log, too."""
+        self._entries = {
+            key: value for key, value in self._entries.items() if self._is_live(key, value)
+        }
+
+    async def _ready(self) -> Replica:
+        home = self._registry.get(CONSUMER_OFFSET_REPLICA)
+        if home is None:
+            raise ConsumerOffsetsNotHere("consumer offsets are kept by another SPU")
+        if self._loaded_from is not home:
+            async with self._loading:
+                if self._loaded_from is not home:
+                    await self._load(home)
+        return home
+
+    async def _load(self, home: Replica) -> None:
+        """Read back to the last checkpoint, in growing steps, and replay from there."""
+        log = home.log
+        reach = _SCAN_STEP_RECORDS
+        while True:
+            start = Offset(max(log.start_offset, log.end_offset - reach))
+            entries: dict[EntryKey, _Value] = {}
+            changes = 0
+            complete = start == log.start_offset
+            position = start
+            while position < log.end_offset:
+                found = log.read(position, end=log.end_offset, max_bytes=_READ_BYTES)
+                if found is None:
+                    break
+                for value in _entry_values(found.view()):
+                    if value[:1] == bytes([_CHECKPOINT]):
+                        entries.clear()
+                        changes = 0
+                        complete = True
+                    else:
+                        _replay(entries, value)
+                        changes += 1
+                position = found.next_offset
+                await asyncio.sleep(0)
+            if complete:
+                break
+            reach *= 4
+        self._entries = entries
+        self._changes = changes
+        self._loaded_from = home
+
+    def _count_change(self, home: Replica) -> None:
+        self._changes += 1
+        if self._changes > max(CHANGES_BEFORE_CHECKPOINT_MIN, len(self._entries)):
+            self._drop_dead_entries()
+            live = [_updated_entry(key, value) for key, value in self._entries.items()]
+            self._append(home, [bytes([_CHECKPOINT]), *live])
+            self._changes = 0
+
+    def _append(self, home: Replica, values: Sequence[bytes]) -> None:
+        batch = encode_batch(
+            [Record(value=value, offset_delta=index) for index, value in enumerate(values)],
+            first_timestamp=int(self._clock_s() * 1000),
+        )
+        home.append([(memoryview(bytearray(batch)), len(values))])
+
+
+def _encode_key(key: EntryKey) -> bytes:
+    return encode_message(_Key(replica=key[0], consumer_id=key[1]), 0)
+
+
+def _updated_entry(key: EntryKey, value: _Value) -> bytes:
+    raw_key = _encode_key(key)
+    raw_value = encode_message(value, 0)
+    return b"".join(
+        (
+            bytes([_UPDATED]),
+            _LENGTH.pack(len(raw_key)),
+            raw_key,
+            _LENGTH.pack(len(raw_value)),
+            raw_value,
+        )
+    )
+
+
+def _deleted_entry(key: EntryKey) -> bytes:
+    raw_key = _encode_key(key)
+    return bytes([_DELETED]) + _LENGTH.pack(len(raw_key)) + raw_key
+
+
+def _entry_values(data: memoryview) -> Iterator[bytes]:
+    position = 0
+    while position < len(data):
+        header, records = decode_batch(data, position, len(data), size_bytes_max=_BATCH_BYTES_MAX)
+        for record in records:
+            yield record.value
+        position += header.size_bytes
+
+
+def _replay(entries: dict[EntryKey, _Value], value: bytes) -> None:
+    """Apply one entry; one that is not ours (clients may produce to the topic) changes nothing."""
+    try:
+        reader = Reader(value)
+        kind = reader.data[reader.advance(1)]
+        (size,) = _LENGTH.unpack_from(reader.data, reader.advance(_LENGTH.size))
+        key = decode_message(_Key, reader.sub_reader(size), 0)
+        if kind == _UPDATED:
+            entries[(key.replica, key.consumer_id)] = _decode_value(reader)
+        elif kind == _DELETED:
+            entries.pop((key.replica, key.consumer_id), None)
+    except ProtocolError:
+        return
+
+
+def _decode_value(reader: Reader) -> _Value:
+    """With our identity behind it, or without, as Fluvio writes it."""
+    (size,) = _LENGTH.unpack_from(reader.data, reader.advance(_LENGTH.size))
+    body = reader.sub_reader(size)
+    if size > _VALUE.size:
+        return decode_message(_Value, body, 0)
+    offset, modified = _VALUE.unpack_from(body.data, body.advance(_VALUE.size))
+    return _Value(offset=Offset(offset), modified_seconds=modified)
+
+
+def _matches(wanted: ConsumerOffsetFilter | None, replica: ReplicaKey, consumer_id: str) -> bool:
+    return wanted is None or (
+        wanted.replica in (None, replica) and wanted.consumer_id in (None, consumer_id)
+    )
+
+
+def error_status(error: FluvioError) -> ErrorStatus:
+    """What a client is told when the table cannot be used."""
+    if error.code is ErrorCode.OFFSET_FLUSH_REQUEST_ERROR:
+        return ErrorStatus(error.code, (str(error)[:1000],))
+    if error.code is ErrorCode.PARTITION_NOT_LEADER:
+        return ErrorStatus(error.code)
+    return ErrorStatus.other(str(error))

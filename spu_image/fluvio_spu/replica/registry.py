@@ -1,0 +1,386 @@
+"""All partitions this SPU knows of, and the replicas it serves.
+
+`links` hands assignments down (`apply`) and takes news up (`take_reports`, `take_removed`); the
+doors look replicas up (`get`). Opening, closing and deleting happen in worker threads, a chunk of
+logs at a time, so that a start with a thousand partitions never stops the loop.
+
+Each partition has a slot: what is wanted (the newest assignment) and what is there (a replica or
+none). `_reconcile` starts the one job that brings them nearer, and is asked again when it ends;
+while a job runs, newer assignments only change what is wanted. Nothing is deleted unless an
+assignment says so by name and identity.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from fluvio_protocol.api.error_code import ErrorStatus
+from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
+from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
+from fluvio_protocol.types import ReplicaKey, SpuId
+from fluvio_spu.replica.errors import NotLeader
+from fluvio_spu.replica.partition_folder import (
+    claim,
+    partition_directory,
+    remove_folder,
+    remove_leftovers,
+    remove_partition,
+)
+from fluvio_spu.replica.replica import Replica, ReplicaSurroundings, log_config
+from fluvio_spu.storage import Disk, Log
+
+_log = logging.getLogger(__name__)
+
+LOGS_PER_CHUNK = 16
+CHUNKS_AT_A_TIME = 2
+OPEN_RETRY_DELAY_S = 5.0
+
+_DELETED = ErrorStatus(ErrorCode.TOPIC_DELETED)
+_NOT_LEADER = ErrorStatus(ErrorCode.NOT_LEADER_FOR_PARTITION)
+
+
+class _Slot:
+    """One partition: what is wanted, what is there, and whether a job is at it."""
+
+    __slots__ = ("assignment", "busy", "forgotten", "replica")
+
+    def __init__(self, assignment: ReplicaAssignment) -> None:
+        self.assignment = assignment
+        self.replica: Replica | None = None
+        self.busy = False
+        self.forgotten = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What opening one log came to."""
+
+    slot: _Slot
+    assignment: ReplicaAssignment
+    log: Log | None
+    replaced_folder: str | None
+    error: Exception | None
+
+
+class ReplicaRegistry:
+    """The slots. Event loop thread only.
+
+    on_change: called when `take_reports` or `take_removed` have news that clients wait for
+    on_ready:  called once, when the first full assignment is served
+    """
+
+    def __init__(
+        self,
+        *,
+        spu_id: SpuId,
+        disk: Disk,
+        replica_dir: str,
+        surroundings: ReplicaSurroundings,
+    ) -> None:
+        self.spu_id = spu_id
+        self.on_change: list[Callable[[], None]] = []
+        self.on_ready: list[Callable[[], None]] = []
+        self.ready = False
+        self._loop = asyncio.get_running_loop()
+        self._disk = disk
+        self._replica_dir = replica_dir
+        self._surroundings = surroundings
+        self._slots: dict[ReplicaKey, _Slot] = {}
+        self._serving: dict[ReplicaKey, Replica] = {}
+        self._removed: list[ReplicaRemoved] = []
+        self._to_open: deque[_Slot] = deque()
+        self._chunks_running = 0
+        self._had_full_update = False
+        self._closed = False
+        self._retries: set[asyncio.TimerHandle] = set()
+
+    async def start(self) -> None:
+        """Finish what an earlier process began to remove. Raises OSError without a usable disk."""
+        self._disk.make_directory(self._replica_dir)
+        await self._surroundings.workers.call(
+            lambda: remove_leftovers(self._disk, self._replica_dir)
+        )
+
+    def apply(self, update: UpdateReplicas) -> None:
+        """Take assignments: open, follow, stop and delete as they say.
+
+        Ignored: older leader epochs of the same partition object, and anything about one that
+        is being deleted already. A full update stops what it does not name, and keeps its data.
+        """
+        if self._closed:
+            return
+        for assignment in update.replicas:
+            self._take(assignment)
+        if update.full:
+            named = {assignment.key for assignment in update.replicas}
+            for key in self._slots.keys() - named:
+                self._forget(key)
+            self._had_full_update = True
+        self._open_more()
+        self._check_ready()
+
+    def get(self, key: ReplicaKey) -> Replica | None:
+        """The replica, if this SPU leads the partition and has opened it."""
+        return self._serving.get(key)
+
+    def require(self, key: ReplicaKey) -> Replica:
+        """Like `get`. Raises NotLeader."""
+        replica = self._serving.get(key)
+        if replica is None:
+            raise NotLeader(f"{key} is not served here")
+        return replica
+
+    def assignment_of(self, key: ReplicaKey) -> ReplicaAssignment | None:
+        """What the controller said of a partition; None when it is unknown or being deleted."""
+        slot = self._slots.get(key)
+        if slot is None or slot.forgotten or slot.assignment.is_being_deleted:
+            return None
+        return slot.assignment
+
+    def leader_of(self, key: ReplicaKey) -> SpuId | None:
+        """Who serves a partition, as far as the controller told us."""
+        assignment = self.assignment_of(key)
+        return None if assignment is None else assignment.leader
+
+    def replicas(self) -> Collection[Replica]:
+        """All replicas served here."""
+        return self._serving.values()
+
+    def take_reports(self, *, everything: bool = False) -> tuple[LeaderReport, ...]:
+        """Reports of replicas that changed since last taken, or of all."""
+        changed = self._surroundings.changed
+        replicas: Iterable[Replica] = self._serving.values() if everything else changed
+        reports = tuple(replica.report() for replica in replicas if replica.serving)
+        changed.clear()
+        return reports
+
+    def take_removed(self) -> tuple[ReplicaRemoved, ...]:
+        """Deletions that are done and were not told yet."""
+        removed, self._removed = tuple(self._removed), []
+        return removed
+
+    def settled(self) -> bool:
+        """Whether no job runs and none waits; for stopping, and for tests."""
+        return not self._to_open and not any(slot.busy for slot in self._slots.values())
+
+    def close(self) -> None:
+        """Stop serving, with a checkpoint of every log. The workers finish what runs."""
+        self._closed = True
+        for retry in self._retries:
+            retry.cancel()
+        self._to_open.clear()
+        for replica in tuple(self._serving.values()):
+            replica.stop(_NOT_LEADER)
+            self._close_log(replica.log)
+        self._serving.clear()
+        self._surroundings.metrics.replica_open_count = 0
+
+    # What is wanted.
+
+    def _take(self, assignment: ReplicaAssignment) -> None:
+        slot = self._slots.get(assignment.key)
+        if slot is None:
+            slot = self._slots[assignment.key] = _Slot(assignment)
+        elif not self._is_news(slot, assignment):
+            return
+        else:
+            slot.assignment = assignment
+            slot.forgotten = False
+        self._reconcile(slot)
+
+    def _is_news(self, slot: _Slot, assignment: ReplicaAssignment) -> bool:
+        known = slot.assignment
+        if assignment.uid != known.uid:
+            if assignment.is_being_deleted and not known.is_being_deleted:
+                # A late word about a predecessor of what we hold; its data went when this came.
+                self._confirm_removed(assignment)
+                return False
+            return True
+        if known.is_being_deleted:
+            return assignment.is_being_deleted
+        return assignment.is_being_deleted or assignment.leader_epoch >= known.leader_epoch
+
+    def _forget(self, key: ReplicaKey) -> None:
+        slot = self._slots[key]
+        slot.forgotten = True
+        self._reconcile(slot)
+
+    # What is there, one job at a time.
+
+    def _reconcile(self, slot: _Slot) -> None:
+        if slot.busy or self._closed:
+            return
+        wanted = slot.assignment
+        if slot.replica is not None:
+            if self._is_led_here(slot) and slot.replica.uid == wanted.uid:
+                slot.replica.follow(wanted)
+            else:
+                self._stop(slot, slot.replica)
+        elif slot.forgotten:
+            del self._slots[wanted.key]
+        elif wanted.is_being_deleted and self.spu_id in wanted.replicas:
+            self._remove(slot)
+        elif wanted.is_being_deleted:
+            del self._slots[wanted.key]
+        elif self._is_led_here(slot):
+            slot.busy = True
+            self._to_open.append(slot)
+
+    def _is_led_here(self, slot: _Slot) -> bool:
+        wanted = slot.assignment
+        return not slot.forgotten and not wanted.is_being_deleted and wanted.leader == self.spu_id
+
+    def _stop(self, slot: _Slot, replica: Replica) -> None:
+        """Serve no more; close the log off the loop, then look again."""
+        wanted = slot.assignment
+        gone = wanted.is_being_deleted or wanted.uid != replica.uid
+        slot.replica = None
+        slot.busy = True
+        del self._serving[replica.key]
+        self._surroundings.metrics.replica_open_count -= 1
+        _log.info("event=replica_stopped replica=%s deleted=%s", replica.key, gone)
+        replica.stop(_DELETED if gone else _NOT_LEADER)
+        self._close_log(replica.log, lambda: self._job_ended(slot))
+
+    def _close_log(self, log: Log, ended: Callable[[], None] = lambda: None) -> None:
+        def failed(error: Exception) -> None:
+            _log.error("event=close_failed error=%s", error)
+            ended()
+
+        self._surroundings.workers.run(log.close, lambda _: ended(), failed)
+
+    def _job_ended(self, slot: _Slot) -> None:
+        slot.busy = False
+        self._reconcile(slot)
+        self._open_more()
+
+    def _remove(self, slot: _Slot) -> None:
+        """Delete the files, then confirm. A deletion that is told again is confirmed again."""
+        slot.busy = True
+        wanted = slot.assignment
+
+        def done(_: None) -> None:
+            _log.info("event=replica_removed replica=%s uid=%s", wanted.key, wanted.uid)
+            slot.busy = False
+            self._confirm_removed(wanted)
+            if slot.assignment is wanted:
+                del self._slots[wanted.key]
+            else:
+                self._reconcile(slot)
+                self._open_more()
+
+        def failed(error: Exception) -> None:
+            _log.error("event=remove_failed replica=%s error=%s", wanted.key, error)
+            self._retry_later(slot)
+
+        self._surroundings.workers.run(
+            lambda: remove_partition(self._disk, self._replica_dir, wanted.key, wanted.uid),
+            done,
+            failed,
+        )
+
+    def _confirm_removed(self, assignment: ReplicaAssignment) -> None:
+        if self.spu_id in assignment.replicas:
+            self._removed.append(ReplicaRemoved(key=assignment.key, uid=assignment.uid))
+            self._tell_change()
+
+    def _retry_later(self, slot: _Slot) -> None:
+        """The slot stays busy until then, so that nothing else starts on it."""
+
+        def retry() -> None:
+            self._retries.discard(timer)
+            self._job_ended(slot)
+
+        timer = self._loop.call_later(OPEN_RETRY_DELAY_S, retry)
+        self._retries.add(timer)
+
+    # Opening, a chunk of logs at a time.
+
+    def _open_more(self) -> None:
+        while self._to_open and self._chunks_running < CHUNKS_AT_A_TIME:
+            chunk: list[tuple[_Slot, ReplicaAssignment]] = []
+            while self._to_open and len(chunk) < LOGS_PER_CHUNK:
+                slot = self._to_open.popleft()
+                if self._is_led_here(slot):
+                    chunk.append((slot, slot.assignment))
+                else:  # no longer
+                    slot.busy = False
+                    self._reconcile(slot)
+            if not chunk:
+                return
+            self._chunks_running += 1
+            self._surroundings.workers.run(
+                lambda chunk=chunk: [self._open(slot, wanted) for slot, wanted in chunk],  # type: ignore[misc]
+                self._chunk_opened,
+            )
+
+    def _open(self, slot: _Slot, wanted: ReplicaAssignment) -> _Opened:
+        """Runs in a worker thread; touches the disk and nothing of the registry."""
+        replaced = None
+        try:
+            replaced = claim(self._disk, self._replica_dir, wanted.key, wanted.uid)
+            directory = partition_directory(self._replica_dir, wanted.key)
+            log = Log.open(self._disk, directory, log_config(wanted))
+        except (FluvioError, OSError, ValueError) as error:
+            return _Opened(slot, wanted, None, replaced, error)
+        return _Opened(slot, wanted, log, replaced, None)
+
+    def _chunk_opened(self, chunk: list[_Opened]) -> None:
+        self._chunks_running -= 1
+        for opened in chunk:
+            self._one_opened(opened)
+        self._open_more()
+        self._tell_change()
+        self._check_ready()
+
+    def _one_opened(self, opened: _Opened) -> None:
+        slot = opened.slot
+        if opened.replaced_folder is not None:
+            folder = opened.replaced_folder
+            self._surroundings.workers.run(lambda: remove_folder(self._disk, folder))
+        if opened.log is None:
+            _log.error("event=open_failed replica=%s error=%s", opened.assignment.key, opened.error)
+            self._retry_later(slot)
+            return
+        if self._closed:
+            self._close_log(opened.log)
+            return
+        if not opened.log.recovery.clean:
+            _log.warning(
+                "event=log_recovered replica=%s report=%s",
+                opened.assignment.key,
+                opened.log.recovery,
+            )
+        replica = Replica(opened.assignment, opened.log, self._surroundings)
+        slot.replica = replica
+        slot.busy = False
+        self._serving[replica.key] = replica
+        self._surroundings.metrics.replica_open_count += 1
+        self._surroundings.changed.add(replica)
+        _log.info(
+            "event=replica_opened replica=%s epoch=%s start=%s leo=%s",
+            replica.key,
+            replica.leader_epoch,
+            replica.start_offset,
+            replica.leo,
+        )
+        if slot.assignment is not opened.assignment:
+            self._reconcile(slot)
+
+    def _check_ready(self) -> None:
+        if (
+            not self.ready
+            and self._had_full_update
+            and not self._to_open
+            and not self._chunks_running
+        ):
+            self.ready = True
+            for listener in self.on_ready:
+                listener()
+
+    def _tell_change(self) -> None:
+        for listener in self.on_change:
+            listener()

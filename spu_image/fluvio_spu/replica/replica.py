@@ -1,0 +1,338 @@
+"""One partition led here: its log, where it stands, and who waits for it.
+
+Made and stopped by `registry`; produce, fetch and streams use it on the event loop thread. It
+holds storage in one hand and offsets in the other, and neither knows the other:
+
+    append -> log -> LEO, then durable (at once, or after a sync), then HW -> reports, subscribers
+
+Invariant: start <= hw <= durable <= leo, and a client is told of an offset only after it moved.
+With this process as the only replica in sync, the high watermark is what is durable here.
+
+Memory: about 1 KiB besides the log; no task, no timer.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
+from fluvio_protocol.errors import ErrorCode
+from fluvio_protocol.metadata.partition import ReplicaStatus
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, SEGMENT_SIZE_BYTES_MIN
+from fluvio_protocol.record import BatchCompression, topic_allows
+from fluvio_protocol.sc_private.replica_status import LeaderReport
+from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
+from fluvio_protocol.types import LeaderEpoch, Offset, ReplicaKey
+from fluvio_spu.metrics import SpuMetrics
+from fluvio_spu.replica.cold_read import is_cached
+from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
+from fluvio_spu.replica.file_work import FileWorkers
+from fluvio_spu.replica.group_sync import GroupSync
+from fluvio_spu.replica.offsets import OffsetWatch
+from fluvio_spu.replica.wake_queue import OffsetSubscriber, WakeQueue
+from fluvio_spu.storage import ExpiredSegment, Log, LogConfig, LogFailed, LogSlice, OutOfStorage
+
+_log = logging.getLogger(__name__)
+
+RETENTION_FOREVER_MS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplicaSurroundings:
+    """What all replicas of the process share.
+
+    changed:          replicas with news for the controller
+    cold_read_distance_bytes: logs up to this size are taken for cached
+    """
+
+    wake_queue: WakeQueue
+    workers: FileWorkers
+    group_sync: GroupSync
+    metrics: SpuMetrics
+    changed: set["Replica"]
+    cold_read_distance_bytes: int
+
+
+class Replica:
+    """One partition's driver.
+
+    serving:        False once stopped: the object is dead and another one may have its key
+    leo:            log end offset
+    durable, hw:    watched offsets
+    codecs_allowed: bit n is set when batches of codec n may be stored
+    stop_status:    why it does not serve any more
+    """
+
+    __slots__ = (
+        "_data_waiters",
+        "_failure",
+        "_hw_waiters",
+        "_subscribers",
+        "_surroundings",
+        "assignment",
+        "batch_size_bytes_max",
+        "checkpointed_hw",
+        "codecs_allowed",
+        "durable",
+        "hw",
+        "key",
+        "leo",
+        "log",
+        "out_of_storage",
+        "serving",
+        "stop_status",
+    )
+
+    def __init__(
+        self, assignment: ReplicaAssignment, log: Log, surroundings: ReplicaSurroundings
+    ) -> None:
+        self.key: ReplicaKey = assignment.key
+        self.log = log
+        self.assignment = assignment
+        self.serving = True
+        self.stop_status: ErrorStatus = SUCCESS
+        self.out_of_storage = False
+        self._surroundings = surroundings
+        self._failure: str | None = None
+        self._subscribers: set[OffsetSubscriber] = set()
+        self._data_waiters: dict[OffsetSubscriber, None] = {}
+        self._hw_waiters: dict[OffsetSubscriber, None] = {}
+        # What survived a restart is on disk as far as recovery can tell, and nobody else has it.
+        self.leo: int = log.end_offset
+        self.durable = OffsetWatch(self.leo)
+        self.hw = OffsetWatch(self.leo)
+        self.checkpointed_hw: int = log.high_watermark
+        log.set_high_watermark(log.end_offset)
+        self.codecs_allowed = 0
+        self.batch_size_bytes_max = 0
+        self._follow(assignment)
+
+    @property
+    def uid(self) -> str:
+        """Identity of the partition object whose data this is."""
+        return self.assignment.uid
+
+    @property
+    def leader_epoch(self) -> LeaderEpoch:
+        """Which leadership this is."""
+        return self.assignment.leader_epoch
+
+    @property
+    def is_leader(self) -> bool:
+        """Served here; a replica that is not led here is not opened."""
+        return self.serving
+
+    @property
+    def start_offset(self) -> Offset:
+        """First offset still in the log."""
+        return self.log.start_offset
+
+    @property
+    def workers(self) -> FileWorkers:
+        """Where work that may block goes."""
+        return self._surroundings.workers
+
+    def append(self, batches: Sequence[tuple[memoryview, int]]) -> tuple[Offset, Offset]:
+        """Store whole batches, each with its record count; return [base, end) of them all.
+
+        Base offsets are stamped in place. Subscribers are woken on the next turn of the loop.
+        Raises: NotLeader, ReplicaFailed, and of storage: BatchTooBig, OutOfStorage, LogFailed,
+                StorageError. Then nothing of it is stored.
+        """
+        if not self.serving:
+            raise NotLeader(f"{self.key} is not served here")
+        if self._failure is not None:
+            raise ReplicaFailed(f"{self.key} takes no writes: {self._failure}")
+        surroundings = self._surroundings
+        try:
+            base = self.log.append(batches)
+        except OutOfStorage as error:
+            if not self.out_of_storage:
+                _log.error("event=out_of_storage replica=%s reason=%s", self.key, error)
+            self.out_of_storage = True
+            surroundings.changed.add(self)
+            raise
+        except LogFailed as error:
+            if self._failure is None:
+                _log.error("event=log_failed replica=%s reason=%s", self.key, error)
+            self._failure = str(error)
+            raise
+        if self.out_of_storage:
+            self.out_of_storage = False
+            _log.info("event=storage_available replica=%s", self.key)
+        end = self.log.end_offset
+        self.leo = end
+        surroundings.changed.add(self)
+        if surroundings.group_sync.acks_wait:
+            surroundings.group_sync.appended(self)
+        else:
+            self._became_durable(end)
+        if self._data_waiters:
+            surroundings.wake_queue.extend(self._data_waiters)
+            self._data_waiters = {}
+        return base, end
+
+    def synced(self, end: Offset) -> None:
+        """Everything below `end` is on disk now."""
+        if self.serving and self._failure is None:
+            self._became_durable(end)
+
+    def sync_failed(self, error: Exception) -> None:
+        """The system could not write back; after that nobody can say what is on disk."""
+        if self._failure is None:
+            _log.error("event=sync_failed replica=%s reason=%s", self.key, error)
+            self._failure = f"a sync failed: {error}"
+            self.durable.release_all()
+            self.hw.release_all()
+
+    def write_failure(self) -> ErrorStatus | None:
+        """Why waiting acknowledgements will not come; None while they may."""
+        if not self.serving:
+            return self.stop_status
+        if self._failure is not None:
+            return ErrorStatus(ErrorCode.PARTITION_SHORT_CIRCUITED)
+        return None
+
+    def end_for(self, *, committed: bool) -> int:
+        """How far a reader may see."""
+        return self.hw.value if committed else self.leo
+
+    def read(self, start: int, *, committed: bool, max_bytes: int) -> LogSlice | None:
+        """Whole batches from `start` on, at least one; None when there is nothing to see yet.
+
+        Raises: OffsetEvicted below the start of the log, OffsetOutOfRange past its end.
+        """
+        end = self.hw.value if committed else self.leo
+        if self.leo >= start >= end:
+            return None
+        return self.log.read(Offset(start), end=Offset(end), max_bytes=max_bytes)
+
+    def is_cold(self, found: LogSlice) -> bool:
+        """Whether sending this slice could wait for the disk."""
+        return (
+            self.log.size_bytes > self._surroundings.cold_read_distance_bytes
+            and found.next_offset != self.leo
+            and not is_cached(found.fd, found.position, found.size_bytes)
+        )
+
+    def subscribe(self, subscriber: OffsetSubscriber) -> None:
+        """Tell `subscriber` when the replica stops, and of data whenever it waits for some."""
+        self._subscribers.add(subscriber)
+
+    def unsubscribe(self, subscriber: OffsetSubscriber) -> None:
+        """Forget it. One more wake-up may still come."""
+        self._subscribers.discard(subscriber)
+        self._data_waiters.pop(subscriber, None)
+        self._hw_waiters.pop(subscriber, None)
+
+    def wait_for_data(self, subscriber: OffsetSubscriber, *, committed: bool) -> None:
+        """Wake the subscriber once when there is more to see than now."""
+        waiters = self._hw_waiters if committed else self._data_waiters
+        waiters[subscriber] = None
+
+    def follow(self, assignment: ReplicaAssignment) -> None:
+        """Take a newer assignment of the same partition object, still led here."""
+        self._follow(assignment)
+        self._surroundings.changed.add(self)
+
+    def stop(self, status: ErrorStatus) -> None:
+        """Serve no more: everybody who waits is told `status`. The log is the caller's to close."""
+        self.serving = False
+        self.stop_status = status
+        self._surroundings.changed.discard(self)
+        self.durable.release_all()
+        self.hw.release_all()
+        subscribers, self._subscribers = self._subscribers, set()
+        self._data_waiters = {}
+        self._hw_waiters = {}
+        for subscriber in subscribers:
+            subscriber.replica_stopped(status)
+
+    def keep_house(self, now_ms: int) -> None:
+        """Retention and checkpoint, called by housekeeping now and then."""
+        expired = self.log.expire(now_ms)
+        if expired:
+            _log.info(
+                "event=segments_expired replica=%s count=%s start=%s",
+                self.key,
+                len(expired),
+                self.log.start_offset,
+            )
+            self._surroundings.metrics.segment_expired_count += len(expired)
+            self._surroundings.changed.add(self)
+            self.workers.run(lambda: _delete(expired))
+        if self.checkpointed_hw != self.hw.value:
+            self.log.checkpoint()
+            self.checkpointed_hw = self.hw.value
+
+    def storage_available(self) -> None:
+        """There is room on the disk again; the next append will tell."""
+        self.out_of_storage = False
+        self._surroundings.changed.add(self)
+
+    def report(self) -> LeaderReport:
+        """What the controller is told."""
+        own = self.assignment.leader
+        return LeaderReport(
+            key=self.key,
+            leader_epoch=self.assignment.leader_epoch,
+            leader=ReplicaStatus(spu=own, hw=Offset(self.hw.value), leo=Offset(self.leo)),
+            followers=tuple(
+                ReplicaStatus(spu=spu) for spu in self.assignment.replicas if spu != own
+            ),
+            size_bytes=self.log.size_bytes,
+            base_offset=self.log.start_offset,
+            out_of_storage=self.out_of_storage,
+        )
+
+    def _became_durable(self, end: int) -> None:
+        moved = end > self.hw.value
+        if moved:
+            self.log.set_high_watermark(Offset(end))
+        self.durable.advance(end)
+        self.hw.advance(end)
+        if moved:
+            self._surroundings.changed.add(self)
+            if self._hw_waiters:
+                self._surroundings.wake_queue.extend(self._hw_waiters)
+                self._hw_waiters = {}
+
+    def _follow(self, assignment: ReplicaAssignment) -> None:
+        self.assignment = assignment
+        config = log_config(assignment)
+        self.log.reconfigure(config)
+        self.batch_size_bytes_max = min(config.batch_size_bytes_max, config.segment_size_bytes_max)
+        self.codecs_allowed = sum(
+            1 << codec
+            for codec in BatchCompression
+            if topic_allows(assignment.compression_type, codec)
+        )
+
+
+def _delete(expired: Sequence[ExpiredSegment]) -> None:
+    for segment in expired:
+        segment.delete()
+
+
+def log_config(assignment: ReplicaAssignment) -> LogConfig:
+    """The log's settings for a topic's.
+
+    The topic of consumer offsets never loses segments to their age: its live entries are in its
+    most recent records, however old those are.
+    """
+    default = LogConfig()
+    storage = assignment.storage
+    segment_size = storage.segment_size if storage is not None else None
+    partition_size = storage.max_partition_size if storage is not None else None
+    retention_ms = default.retention_ms
+    if assignment.key.topic == CONSUMER_OFFSET_TOPIC:
+        retention_ms = RETENTION_FOREVER_MS
+    elif assignment.cleanup_policy is not None:
+        retention_ms = assignment.cleanup_policy.time_in_seconds * 1000
+    return LogConfig(
+        segment_size_bytes_max=max(
+            segment_size or default.segment_size_bytes_max, SEGMENT_SIZE_BYTES_MIN
+        ),
+        partition_size_bytes_max=partition_size or default.partition_size_bytes_max,
+        retention_ms=retention_ms,
+    )

@@ -1,0 +1,94 @@
+"""kill -9 of SPU and controller while the official client produces, again and again.
+
+Every acknowledged record must be there once the cluster is back, offsets must have no gap, and the
+client must go on by itself.
+"""
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import fluvio
+import psutil
+import pytest
+
+pytestmark = pytest.mark.cluster
+
+KILLS = 20
+TOPIC = "survivor"
+
+
+class Writer(threading.Thread):
+    """Produces numbered records one after another, and notes which were acknowledged where."""
+
+    def __init__(self, producer: Any) -> None:
+        super().__init__(daemon=True)
+        self._producer = producer
+        self.acknowledged: dict[int, int] = {}
+        self.failed = 0
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        for number in itertools.count():
+            if self.stop.is_set():
+                return
+            try:
+                output = self._producer.send(b"key", str(number).encode())
+                metadata = output.wait()
+            except Exception:
+                self.failed += 1
+                continue
+            self.acknowledged[metadata.offset()] = number
+
+    def wait_for_more(self, count: int, timeout_s: float) -> None:
+        """Until so many more records were acknowledged: the client has gone on."""
+        wanted = len(self.acknowledged) + count
+        deadline = time.monotonic() + timeout_s
+        while len(self.acknowledged) < wanted:
+            if time.monotonic() > deadline:
+                pytest.fail(f"the client is stuck: {len(self.acknowledged)} acknowledged")
+            time.sleep(0.005)
+
+
+@pytest.mark.timeout(900)
+def test_every_acknowledged_record_survives(
+    cluster_factory: Callable[..., Any], processes_of: Callable[[Any, str], list[psutil.Process]]
+) -> None:
+    cluster = cluster_factory(spu_count=1)
+    config = fluvio.FluvioConfig.new(cluster.public_address)
+    config.disable_tls()
+    fluvio.FluvioAdmin.connect_with_config(config).create_topic(TOPIC)
+    client = fluvio.Fluvio.connect_with_config(config)
+    writer = Writer(client.topic_producer(TOPIC))
+    writer.start()
+    for kill in range(KILLS):
+        writer.wait_for_more(20, timeout_s=60)
+        if kill % 2 == 0:
+            (victim,) = processes_of(cluster, "fluvio_spu")
+            os.kill(victim.pid, signal.SIGKILL)
+        else:
+            (victim,) = processes_of(cluster, "fluvio_local")
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.wait(10)
+            writer.wait_for_more(20, timeout_s=60)
+            cluster.fluvio("cluster", "resume", "--data-dir", str(cluster.data_dir))
+    writer.wait_for_more(100, timeout_s=60)
+    writer.stop.set()
+    writer.join(60)
+    assert not writer.is_alive()
+    records = read_everything(config, max(writer.acknowledged) + 1)
+    assert [offset for offset, _ in records] == list(range(len(records)))
+    stored = dict(records)
+    lost = {o: n for o, n in writer.acknowledged.items() if stored.get(o) != str(n)}
+    assert not lost, f"acknowledged but not stored: {lost}"
+    cluster.delete()
+
+
+def read_everything(config: Any, count: int) -> list[tuple[int, str]]:
+    client = fluvio.Fluvio.connect_with_config(config)
+    stream = client.partition_consumer(TOPIC, 0).stream(fluvio.Offset.beginning())
+    return [(r.offset(), r.value_string()) for r in itertools.islice(stream, count)]
