@@ -2,10 +2,11 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test lint fmt types docs wheel bench check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types docs wheel bench check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
+FUZZ_SECONDS ?= 600
 
 help: ## list the targets, one line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,6 +27,9 @@ demo-stop: $(READY) ## stop the demo's cluster and delete its data
 test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
 	@$(PY) -m pytest $(ARGS)
 
+fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/faults/test_fuzz_ports.py $(ARGS)
+
 lint: $(READY) ## ruff check and format check, import walls
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -37,6 +41,7 @@ fmt: $(READY) ## format, and fix what ruff can fix
 
 types: $(READY) ## mypy, strict
 	@.venv/bin/mypy
+	@MYPYPATH=bench:examples/demo .venv/bin/mypy bench/*.py examples/demo/*.py
 
 docs: $(READY) ## test the docs: every file, command, port and setting they name exists
 	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)

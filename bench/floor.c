@@ -80,6 +80,10 @@ static void flush_pieces(void) {
 }
 
 static void append(uint8_t *batch, size_t size) {
+    int32_t last_delta = (int32_t)get32(batch + BATCH_LAST_DELTA_AT);
+    if (size < BATCH_HEADER + 4 || batch[16] != 2 || batch[BATCH_ATTRIBUTES_AT + 1] & 7 ||
+        last_delta < 0 || (int32_t)get32(batch + BATCH_HEADER) != last_delta + 1)
+        FAIL("a batch that is not what it should be");
     uint32_t stored = get32(batch + BATCH_CRC_AT);
     if (crc32c(batch + BATCH_ATTRIBUTES_AT, size - BATCH_ATTRIBUTES_AT) != stored)
         FAIL("a batch with a wrong checksum");
@@ -91,7 +95,7 @@ static void append(uint8_t *batch, size_t size) {
     }
     batches[batch_count].offset = end_offset;
     batches[batch_count++].position = log_size + pieces_size;
-    end_offset += get32(batch + BATCH_LAST_DELTA_AT) + 1;
+    end_offset += (uint64_t)last_delta + 1;
     pieces[piece_count++] = (struct iovec){batch, size};
     pieces_size += size;
 }
@@ -140,7 +144,7 @@ static int flush_out(connection *c) {
 
 static uint8_t *skip_string(uint8_t *p) { return p + 2 + get16(p); }
 
-static void produce(connection *c, uint32_t correlation, uint8_t *p) {
+static void produce(connection *c, uint32_t correlation, uint8_t *p, uint8_t *frame_end) {
     p += 1;     /* no transaction */
     p += 2 + 4; /* isolation, timeout */
     if (get32(p) != 1) FAIL("one topic per request");
@@ -154,8 +158,10 @@ static void produce(connection *c, uint32_t correlation, uint8_t *p) {
     uint32_t size = get32(p + 4);
     p += 8;
     uint64_t base = end_offset;
+    if (size > (size_t)(frame_end - p)) FAIL("a record set that is longer than its frame");
     for (uint8_t *end = p + size; p < end;) {
-        size_t batch_size = BATCH_PREAMBLE + get32(p + BATCH_LENGTH_AT);
+        size_t batch_size = BATCH_PREAMBLE + (size_t)get32(p + BATCH_LENGTH_AT);
+        if (batch_size > (size_t)(end - p)) FAIL("a batch that is longer than its record set");
         append(p, batch_size);
         p += batch_size;
     }
@@ -241,11 +247,11 @@ static void update_offsets(connection *c, uint32_t correlation, uint8_t *p) {
     send_slice(c);
 }
 
-static void handle(connection *c, uint8_t *frame) {
+static void handle(connection *c, uint8_t *frame, uint8_t *frame_end) {
     uint16_t key = get16(frame);
     uint32_t correlation = get32(frame + 4);
     uint8_t *body = skip_string(frame + 8);
-    if (key == KEY_PRODUCE) produce(c, correlation, body);
+    if (key == KEY_PRODUCE) produce(c, correlation, body, frame_end);
     else if (key == KEY_STREAM_FETCH) stream_fetch(c, correlation, body);
     else if (key == KEY_UPDATE_OFFSETS) update_offsets(c, correlation, body);
     else FAIL("request %u is not part of the measure", key);
@@ -269,7 +275,7 @@ static ssize_t pump(connection *c) {
     while (c->in_size - position >= 4) {
         size_t whole = 4 + (size_t)get32(c->in + position);
         if (c->in_size - position < whole) break;
-        handle(c, c->in + position + 4);
+        handle(c, c->in + position + 4, c->in + position + whole);
         position += whole;
     }
     flush_pieces();

@@ -6,11 +6,9 @@ match.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
-
-T = TypeVar("T")
 
 
 class Failure(click.ClickException):

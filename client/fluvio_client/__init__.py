@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from fluvio_client.consumer.offsets import Offset
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
+    from fluvio_client.producer.delivery import Delivery, RecordMetadata
     from fluvio_client.producer.partitioner import (
         HashOrRoundRobin,
         Partitioner,
         SpecificPartition,
     )
-    from fluvio_client.producer.producer import (
-        Delivery,
-        Producer,
-        ProducerConfig,
-        RecordMetadata,
-    )
+    from fluvio_client.producer.producer import Producer, ProducerConfig
     from fluvio_client.profile import ProfileStore
     from fluvio_client.retry import RetryPolicy
     from fluvio_protocol.metadata.kinds import Metadata
@@ -48,7 +44,7 @@ _HOMES = {
     "CompressionType": "fluvio_protocol.types",
     "Consumer": "fluvio_client.consumer.consumer",
     "ConsumerConfig": "fluvio_client.consumer.consumer",
-    "Delivery": "fluvio_client.producer.producer",
+    "Delivery": "fluvio_client.producer.delivery",
     "Event": "fluvio_client.admin",
     "Fluvio": "fluvio_client.fluvio",
     "FluvioError": "fluvio_client.errors",
@@ -61,7 +57,7 @@ _HOMES = {
     "ProducerConfig": "fluvio_client.producer.producer",
     "ProfileStore": "fluvio_client.profile",
     "Record": "fluvio_client.consumer.consumer",
-    "RecordMetadata": "fluvio_client.producer.producer",
+    "RecordMetadata": "fluvio_client.producer.delivery",
     "RetryPolicy": "fluvio_client.retry",
     "SpecificPartition": "fluvio_client.producer.partitioner",
     "connect": "fluvio_client.fluvio",

@@ -326,7 +326,7 @@ class Connection:
                 receiver.finish()
 
     def _blame_peer(self, error: ProtocolError) -> None:
-        logger.warning("protocol_violated peer=%s reason=%s", self.peer, error)
+        self._group.complain(self.peer, error)
         self.close(str(error))
 
     def _watch_reading(self) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COMPLAINTS_PER_SECOND_MAX = 10
+"""Peers that break the protocol are logged one by one up to this rate, and counted above it: what
+strangers send must not fill the disk."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
@@ -61,6 +65,8 @@ class ConnectionGroup:
     """
 
     __slots__ = (
+        "_complaint_count",
+        "_complaint_second",
         "_timer",
         "buffers",
         "clock",
@@ -87,6 +93,21 @@ class ConnectionGroup:
         self.clock = clock
         self.connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._complaint_second = 0
+        self._complaint_count = 0
+
+    def complain(self, peer: str, reason: object) -> None:
+        """Log that a peer broke the protocol, unless too many did in this second."""
+        second = int(self.clock())
+        if second != self._complaint_second:
+            unlogged = self._complaint_count - COMPLAINTS_PER_SECOND_MAX
+            if unlogged > 0:
+                logger.warning("protocol_violations_not_logged count=%s", unlogged)
+            self._complaint_second = second
+            self._complaint_count = 0
+        self._complaint_count += 1
+        if self._complaint_count <= COMPLAINTS_PER_SECOND_MAX:
+            logger.warning("protocol_violated peer=%s reason=%s", peer, reason)
 
     def add(self, connection: "Connection") -> None:
         """A connection begins."""

@@ -180,7 +180,8 @@ def test_consumers_resume(local_cluster: Any, topic: str) -> None:
     listed = json.loads(fluvio("consumer", "list", "-O", "json").stdout)
     (mine,) = [one for one in listed if one["consumer_id"] == consumer]
     assert (mine["topic"], mine["partition"], mine["offset"]) == (topic, 0, 2)
-    assert f"  {consumer}  {topic}  0          2 " in fluvio("consumer", "list").stdout
+    lines = [line.split() for line in fluvio("consumer", "list").stdout.splitlines()]
+    assert [consumer, topic, "0", "2"] in [line[:4] for line in lines]
     assert fluvio("consumer", "delete", consumer).stdout == (
         f'consumer "{consumer}" on topic "{topic}" and partition "0" deleted\n'
     )
@@ -233,6 +234,29 @@ def test_a_pipe_flows_while_it_is_open(local_cluster: Any, topic: str) -> None:
         assert producer.wait(timeout=30) == 0
         consumer.send_signal(signal.SIGINT)
         assert consumer.wait(timeout=30) == 0
+
+
+def test_a_conversation_at_a_terminal(local_cluster: Any, topic: str) -> None:
+    """Prompts go to standard error, so that standard output holds nothing but the answers."""
+    ours, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", FLUVIO_COMMAND, "produce", topic],
+        env=dict(local_cluster.environment),
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(terminal)
+        assert process.stdout is not None
+        for line in (b"hello\n", b"world\n"):
+            os.write(ours, line)
+            assert process.stdout.readline() == "Ok!\n"
+        os.write(ours, b"\x04")
+        out, err = process.communicate(timeout=30)
+    os.close(ours)
+    assert (process.returncode, out, err) == (0, "Ok!\n", "> > > ")
+    assert consume(local_cluster, topic, "-B") == "hello\nworld\n"
 
 
 def test_partition_list(local_cluster: Any, topic: str) -> None:

@@ -46,7 +46,7 @@ PAYLOADS: dict[ErrorCode, tuple[object, ...]] = {
     ErrorCode.DERIVED_STREAM_NOT_FOUND: ("s",),
     ErrorCode.DERIVED_STREAM_INVALID: ("s",),
     ErrorCode.DEDUPLICATION_SMART_MODULE_NAME_INVALID: ("n",),
-    ErrorCode.SYSTEM_SPEC_DELETION_ATTEMPT: ("topic", "consumer-offset"),
+    ErrorCode.SYSTEM_SPEC_DELETION_ATTEMPT: ("Topic", "consumer-offset"),
     ErrorCode.SYSTEM_SPEC_UPDATING_ATTEMPT: ("topic", "consumer-offset"),
 }
 

@@ -139,10 +139,19 @@ def test_a_consumer_resumes_where_it_left_off(client: Any, letters: str, strateg
     resumed = client.consumer_with_config(config())
     expected = LETTERS[stored[(consumer_id, letters, 0)] + 1]
     assert next(resumed).value_string() == expected
-    del resumed
-    client.delete_consumer_offset(consumer_id, letters, 0)
-    assert not [o for o in client.consumer_offsets() if o.topic == letters]
-    client.delete_consumer_offset(consumer_id, letters, 0)
+
+
+def test_a_deleted_consumer_offset_is_gone(client: Any, letters: str) -> None:
+    manual = OffsetManagementStrategy.MANUAL
+    config = consumer_config(letters, offset_consumer="leaving", offset_strategy=manual)
+    stream = client.consumer_with_config(config)
+    next(stream)
+    stream.offset_commit()
+    stream.offset_flush()
+    assert [o.consumer_id for o in client.consumer_offsets() if o.topic == letters] == ["leaving"]
+    for _ in range(2):
+        client.delete_consumer_offset("leaving", letters, 0)
+        assert not [o for o in client.consumer_offsets() if o.topic == letters]
 
 
 def test_offsets_of_a_deleted_topic_are_gone(admin: Any, client: Any) -> None:

@@ -37,6 +37,8 @@ pytestmark = pytest.mark.cluster
 FUZZ_SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
 ATTACKERS_PER_PORT = 4
 HONEST_TIMEOUT_S = 10.0
+DELETE_TIMEOUT_S = 60.0
+"""A mutated request may have made a topic of thousands of partitions."""
 MEMORY_GROWTH_BYTES_MAX = 96 << 20
 VECTORS = Path(__file__).parent.parent / "vectors"
 HONEST_TOPIC = "honest"
@@ -168,9 +170,9 @@ class HonestClient:
         listed = await self._ask(self._controller, ListRequest(kind=Kind.TOPIC))
         for item in listed.objects:
             if item.name != HONEST_TOPIC:
-                await self._ask(
-                    self._controller, DeleteRequest(kind=Kind.TOPIC, key=item.name, force=True)
-                )
+                delete = DeleteRequest(kind=Kind.TOPIC, key=item.name, force=True)
+                async with asyncio.timeout(DELETE_TIMEOUT_S):
+                    await self._controller.request(delete)
 
 
 async def fuzz(cluster: Any, servers: list[psutil.Process]) -> tuple[int, int, dict[int, int]]:

@@ -350,3 +350,16 @@ async def test_a_thousand_partitions(make_cluster: Any) -> None:
     client = await cluster.client()
     assert not (await client.request(DeleteRequest(kind=Kind.TOPIC, key="big"))).error_code
     assert len(cluster.store.objects) == 4  # the system topic, its partition, two SPUs
+
+
+async def test_what_an_old_topic_reported_does_not_make_a_new_one_online(
+    make_cluster: Any,
+) -> None:
+    cluster = await make_cluster(1)
+    await create(cluster, "t1", topic())
+    client = await cluster.client()
+    assert not (await client.request(DeleteRequest(kind=Kind.TOPIC, key="t1"))).error_code
+    cluster.spus[0].answers = False
+    again = await client.request(CreateRequest(name="t1", spec=topic(), timeout_ms=50))
+    assert again.error_message == "only 0 out of 1 provisioned"
+    assert resolution(cluster, "t1-0") == "OFFLINE"

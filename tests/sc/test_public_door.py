@@ -70,7 +70,7 @@ async def test_api_versions(make_cluster: Any) -> None:
     client = await cluster.client()
     offered = {item.api_key: (item.min_version, item.max_version) for item in client.api_keys}
     assert offered == {
-        1001: (9, 19), 1002: (1, 19), 1003: (11, 19), 1004: (11, 19), 1006: (1, 19)
+        1001: (9, 19), 1002: (1, 19), 1003: (9, 19), 1004: (9, 19), 1006: (1, 19)
     }  # fmt: skip
     assert client.platform_version == "0.18.1"
 

@@ -481,6 +481,15 @@ def test_deletion_gives_up_on_an_online_spu_that_does_not_answer(make_world: Mak
     assert world.state.get(Kind.TOPIC, "t") is None
 
 
+def test_asking_again_does_not_put_the_release_off(make_world: MakeWorld) -> None:
+    world = served(make_world(1, 2))
+    partition = world.partition("t-0").key
+    world.do(RequestDeletion(partition, "test"))
+    world.now_ms += 5_000
+    world.do(RequestDeletion(partition, "test"))
+    assert world.partition("t-0").deletion_since_ms == START_MS
+
+
 def test_deletion_asks_nothing_of_an_spu_that_is_unregistered(make_world: MakeWorld) -> None:
     world = served(make_world(1, 2))
     for spu in list(world.state.of(Kind.SPU)):

@@ -223,3 +223,17 @@ async def test_a_runtime_that_fails_is_asked_again(
         async with asyncio.timeout(10):
             await succeeded.wait()
     assert "runtime_failed" in caplog.text
+
+
+async def test_the_runtime_is_asked_only_when_spus_change(dict_store: Any, spu_spec: Any) -> None:
+    class Runtime:
+        calls = 0
+
+        async def apply_spus(self, desired: Sequence[DesiredSpu]) -> None:
+            self.calls += 1
+
+    runtime = Runtime()
+    async with running(dict_store, runtime, config=ScConfig(spus=(spu_spec(1),))) as parts:
+        for number in range(5):
+            await parts.create(f"t{number}")
+        assert runtime.calls == 1

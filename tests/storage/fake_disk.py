@@ -188,9 +188,7 @@ class FakeDisk:
     def list_directory(self, path: str) -> list[str]:
         self._enter("list_directory")
         self._require_directory(path)
-        return [
-            name.rpartition("/")[2] for name in self.names if name.rpartition("/")[0] == path
-        ]
+        return [name.rpartition("/")[2] for name in self.names if name.rpartition("/")[0] == path]
 
     def status(self, path: str) -> FileStatus:
         self._enter("status")

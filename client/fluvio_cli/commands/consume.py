@@ -5,6 +5,7 @@ once.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fluvio_cli.commands.produce import _isolation
 from fluvio_cli.failure import Failure, Parsed, exclude
 from fluvio_cli.record_format import (
     ConsumeOutput,
@@ -20,6 +20,7 @@ from fluvio_cli.record_format import (
     formatter_for,
     template_formatter,
 )
+from fluvio_cli.spellings import parse_isolation
 from fluvio_cli.target import run_client
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
 
 FLUSH_INTERVAL_S = 2.0
-TAIL_DEFAULT = 10
 END_REACHED = "End-offset has been reached; exiting"
 
 
@@ -107,7 +107,7 @@ END_REACHED = "End-offset has been reached; exiting"
 )
 @click.option(
     "--isolation",
-    type=Parsed("ISOLATION", _isolation),
+    type=Parsed("ISOLATION", parse_isolation),
     default="read_uncommitted",
     show_default=True,
     metavar="ISOLATION",
@@ -264,7 +264,8 @@ async def _show(
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+        with contextlib.suppress(NotImplementedError):  # where a loop has no signals
+            loop.add_signal_handler(number, interrupt)
     try:
         end_reached = await _print_batches(
             consumer, formatter, end=end, count_max=count_max, follow=follow

@@ -16,47 +16,23 @@ import click
 
 from fluvio_cli.failure import Failure, Parsed, exclude
 from fluvio_cli.quantities import parse_duration_s
+from fluvio_cli.spellings import (
+    parse_compression,
+    parse_delivery_semantic,
+    parse_isolation,
+    parse_key_separator,
+)
 from fluvio_cli.target import run_client
 
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
-    from fluvio_client.producer.producer import Delivery, Producer
+    from fluvio_client.producer.delivery import Delivery
+    from fluvio_client.producer.producer import Producer
 
 READ_SIZE_BYTES = 256 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024
 """A line longer than any record can be is refused while it is read, not when memory is full."""
 PROMPT = "> "
-_COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
-
-
-def _compression(text: str) -> str:
-    if text.lower() not in _COMPRESSIONS:
-        raise ValueError(f"unknown compression format: {text}")
-    return text.lower()
-
-
-def _isolation(text: str) -> str:
-    plain = text.replace("_", "").lower()
-    if plain not in ("readcommitted", "readuncommitted"):
-        raise ValueError(
-            f"unrecognized isolation: {text}. Supported: read_committed, read_uncommitted"
-        )
-    return plain
-
-
-def _semantic(text: str) -> str:
-    plain = text.replace("_", "").replace("-", "").lower()
-    if plain not in ("atleastonce", "atmostonce"):
-        raise ValueError(
-            f"unrecognized delivery semantic: {text}. Supported: at_least_once, at_most_once"
-        )
-    return plain
-
-
-def _separator(text: str) -> str:
-    if not text:
-        raise ValueError('key separator cannot be empty: quote it, as in "="')
-    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +78,14 @@ class _Lines:
 @click.option("-v", "--verbose", is_flag=True, help="Show records with their keys.")
 @click.option(
     "--key-separator",
-    type=Parsed("SEPARATOR", _separator),
+    type=Parsed("SEPARATOR", parse_key_separator),
     metavar="SEPARATOR",
     help="Split each line into key and value at the first one.",
 )
 @click.option("--key", metavar="KEY", help="Key of every record.")
 @click.option(
     "--compression",
-    type=Parsed("COMPRESSION", _compression),
+    type=Parsed("COMPRESSION", parse_compression),
     metavar="COMPRESSION",
     help="none, gzip, snappy, lz4 or zstd [default: the topic's].",
 )
@@ -138,7 +114,7 @@ class _Lines:
 )
 @click.option(
     "--isolation",
-    type=Parsed("ISOLATION", _isolation),
+    type=Parsed("ISOLATION", parse_isolation),
     default="read_uncommitted",
     show_default=True,
     metavar="ISOLATION",
@@ -146,7 +122,7 @@ class _Lines:
 )
 @click.option(
     "--delivery-semantic",
-    type=Parsed("SEMANTIC", _semantic),
+    type=Parsed("SEMANTIC", parse_delivery_semantic),
     default="at_least_once",
     show_default=True,
     metavar="SEMANTIC",

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -33,6 +33,7 @@ from fluvio_client.errors import (
     server_error,
 )
 from fluvio_client.producer.accumulator import Accumulator, Batch
+from fluvio_client.producer.delivery import Delivery, RecordMetadata, outcome_of
 from fluvio_client.producer.partitioner import HashOrRoundRobin, Partitioner
 from fluvio_client.retry import DELIVERY, RetryPolicy
 from fluvio_client.session import Session
@@ -87,14 +88,6 @@ class ProducerConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordMetadata:
-    """Where a record was stored."""
-
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
 class ProducerStats:
     """What a producer has done so far."""
 
@@ -103,38 +96,6 @@ class ProducerStats:
     batches_sent: int
     bytes_sent: int
     requests_retried: int
-
-
-class Delivery:
-    """What becomes of one record: await it, as often as you like, for its RecordMetadata.
-
-    Raises DeliveryFailed, or what else made the producer give up.
-    """
-
-    __slots__ = ("_batch", "_place", "partition")
-
-    def __init__(self, batch: Batch, place: int, partition: int) -> None:
-        self._batch = batch
-        self._place = place
-        self.partition = partition
-
-    @property
-    def done(self) -> bool:
-        """The outcome is known."""
-        return self._batch.done
-
-    def __await__(self) -> Generator[Any, None, RecordMetadata]:
-        return self.metadata().__await__()
-
-    async def metadata(self) -> RecordMetadata:
-        """Wait until the record is stored. Cancelling the wait does not take the record back."""
-        batch = self._batch
-        if not batch.done:
-            await _outcome_of([batch])
-        if batch.error is not None:
-            batch.noticed = True
-            raise batch.error
-        return RecordMetadata(self.partition, batch.base_offset + self._place)
 
 
 class _Lane:
@@ -281,7 +242,7 @@ class Producer:
                 lane.wake_up.set()
             batches += lane.in_flight
             batches += waiting
-        await _outcome_of(batches)
+        await outcome_of(batches)
         failed = [batch for batch in self._unreported if not batch.noticed]
         self._unreported.clear()
         if failed:
@@ -507,25 +468,6 @@ class Producer:
                 self._records_failed += batch.record_count
                 self._unreported.append(batch)
                 batch.fail(error)
-
-
-async def _outcome_of(batches: list[Batch]) -> None:
-    """Wait until all these batches have an outcome."""
-    left = sum(not batch.done for batch in batches)
-    if not left:
-        return
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def one_less() -> None:
-        nonlocal left
-        left -= 1
-        if not left and not waiter.done():
-            waiter.set_result(None)
-
-    for batch in batches:
-        if not batch.done:
-            batch.on_done(one_less)
-    await waiter
 
 
 def _codec_for(wanted: BatchCompression | None, topic: CompressionType) -> BatchCompression:

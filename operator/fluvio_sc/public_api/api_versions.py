@@ -1,6 +1,7 @@
 """Which requests the controller answers. Source: protocol reference 1.5, 1.6.
 
-List and Watch begin at 11 instead of Fluvio's 15: that lets older clients in and costs nothing.
+List and Watch begin at 9, where Create begins, instead of Fluvio's 15, which lets older clients
+in (the Python client 0.14.0 watches at version 10).
 Mirroring (1005) is not served, so it is not advertised. Update is served from 11 on, where its
 layout begins to make sense; the range says 1, as Fluvio's does, and clients choose the highest.
 """
@@ -16,8 +17,8 @@ from fluvio_protocol.errors import RemoteProtocolError
 ADVERTISED = (
     ApiVersionRange(api_key=1001, min_version=9, max_version=19),
     ApiVersionRange(api_key=1002, min_version=1, max_version=19),
-    ApiVersionRange(api_key=1003, min_version=11, max_version=19),
-    ApiVersionRange(api_key=1004, min_version=11, max_version=19),
+    ApiVersionRange(api_key=1003, min_version=9, max_version=19),
+    ApiVersionRange(api_key=1004, min_version=9, max_version=19),
     ApiVersionRange(api_key=1006, min_version=1, max_version=19),
 )
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fluvio_protocol.codec import (
-    STR,
     Message,
     Reader,
     StringTaggedUnion,
@@ -11,12 +10,8 @@ from fluvio_protocol.codec import (
     message,
     wire_of,
 )
-from fluvio_protocol.metadata.kinds import Kind, kind_of_label
-from fluvio_protocol.sc_public.envelope import (
-    ENVELOPE_VERSION_MIN,
-    decode_envelope,
-    encode_envelope,
-)
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.sc_public.envelope import decode_envelope, encode_envelope
 from fluvio_protocol.sc_public.status import Status
 from fluvio_protocol.types import SpuId
 
@@ -65,18 +60,11 @@ class DeleteRequest(Message):
             body = layout(key=value.key, force=value.force)
             wire_of(layout).encode(out, body, version)
 
-        if version >= ENVELOPE_VERSION_MIN:
-            encode_envelope(out, value.kind, version, encode_object)
-        else:
-            STR.encode(out, value.kind, version)
-            encode_object(out)
+        encode_envelope(out, value.kind, version, encode_object)
 
     @classmethod
     def custom_decode(cls, reader: Reader, version: int) -> "DeleteRequest":
-        if version >= ENVELOPE_VERSION_MIN:
-            kind, body = decode_envelope(reader, version)
-        else:
-            kind, body = kind_of_label(STR.decode(reader, version)), reader
+        kind, body = decode_envelope(reader, version)
         layout = _DeleteCustomSpu if kind is Kind.CUSTOM_SPU else _DeleteByName
         found = wire_of(layout).decode(body, version)
         return cls(kind=kind, key=found.key, force=found.force)

@@ -53,7 +53,7 @@ class _ListBody(Message):
     system: bool = field(since=13, default=False, about="system objects instead of the others")
 
 
-@message(api_key=1003, versions=(11, 19), response=ListResponse)
+@message(api_key=1003, versions=(9, 19), response=ListResponse)
 class ListRequest(Message):
     """Objects of one kind."""
 

@@ -75,7 +75,7 @@ class _WatchBody(Message):
     summary: bool = field(since=10, default=False, about="leave the code of SmartModules out")
 
 
-@message(api_key=1004, versions=(11, 19), response=WatchResponse)
+@message(api_key=1004, versions=(9, 19), response=WatchResponse)
 class WatchRequest(Message):
     """Ask for the stream of WatchResponse; it ends with the connection."""
 

@@ -18,8 +18,8 @@ from bisect import bisect_right
 
 ENTRY_SIZE = 8
 U32_MAX = 0xFFFF_FFFF
-_RING_SIZE_MAX = 384
-_RING_SIZE_KEPT = 256
+_RING_SIZE_MAX = 256
+_RING_SIZE_KEPT = 160
 
 assert array("I").itemsize == 4
 

@@ -225,7 +225,7 @@ def _recover_active(
     size = file.size()
     segment = Segment(disk, directory, config, base_offset=base, end_offset=base, size_bytes=0)
     index: OffsetIndex | None = None
-    index_checksum: int | None = None
+    on_disk: tuple[int, int] | None = None
     mark = _trusted_mark(disk, checkpoint, file, base=base, size=size)
     position = last_position = 0
     offset = base
@@ -233,7 +233,7 @@ def _recover_active(
         position, offset, last_position = mark.position, mark.end_offset, mark.last_position
         index = _stored_index(segment, checkpoint, mark)
         if index is not None and len(index) == checkpoint.index_entries:
-            index_checksum = checkpoint.index_checksum
+            on_disk = (len(index), checkpoint.index_checksum)
         if index is None:
             index = _walked_index(segment, file, mark, findings)
     index = index if index is not None else segment.new_index()
@@ -252,12 +252,12 @@ def _recover_active(
             last_position, position, offset = at, at + length, next_offset
     except BadBatch as bad:
         cut = _cut_off(disk, file, bad, size)
-        index_checksum = None
+        on_disk = None
     findings.walked_bytes += size - start
     segment.size_bytes = position
     segment.end_offset = offset
     segment.verified.checked_from = start
-    segment.activate(file, index, last_position=last_position, index_checksum=index_checksum)
+    segment.activate(file, index, last_position=last_position, on_disk=on_disk)
     return segment, mark is not None, cut
 
 

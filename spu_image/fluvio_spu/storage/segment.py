@@ -271,19 +271,20 @@ class Segment:
         index: OffsetIndex,
         *,
         last_position: int,
-        index_checksum: int | None,
+        on_disk: tuple[int, int] | None,
     ) -> None:
         """Become the active segment, with what recovery found.
 
-        index_checksum: when the index came from the index file, whole.
+        on_disk: how many entries of the index the index file has, and their checksum, when that
+                 is known for certain.
         """
         self.file = file
         self.index = index
         self.last_position = last_position
         self._ring = TailRing()
-        self._index_doubtful = index_checksum is not None
-        if index_checksum is not None:
-            self.index_file.believe(len(index), index_checksum)
+        self._index_doubtful = on_disk is not None
+        if on_disk is not None:
+            self.index_file.believe(*on_disk)
         else:
             self.index_file.stale = True
         self._reserve_at = self.size_bytes + _PREALLOCATION_STEP_MIN

@@ -1,0 +1,82 @@
+"""Which cluster `connect` means: arguments, then the environment, then the profile file."""
+
+from pathlib import Path
+
+import pytest
+
+from fluvio_client import ProfileStore, connect
+from fluvio_client.errors import ConfigError, NoActiveProfile, ProfileNotFound
+from fluvio_client.fluvio import enum_named, parse_address
+from fluvio_client.metadata import Address
+from fluvio_protocol.record.compression import BatchCompression
+from fluvio_protocol.types import Isolation
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("FLUVIO_PROFILE", "FLUVIO_CLUSTER"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "config"
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(path))
+    store = ProfileStore.load(path)
+    store.add("far", "far.example:1")
+    store.add("near", "near.example:2")
+    store.save()
+    return path
+
+
+@pytest.mark.usefixtures("path")
+def test_the_order_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect().address == "near.example:2"
+    monkeypatch.setenv("FLUVIO_CLUSTER", "other.example:3")
+    assert connect().address == "other.example:3"
+    monkeypatch.setenv("FLUVIO_PROFILE", "far")
+    assert connect().address == "far.example:1"
+    assert connect("near").address == "near.example:2"
+    assert connect(address="here.example:4").address == "here.example:4"
+
+
+def test_contradictions_and_unknown_names(path: Path) -> None:
+    with pytest.raises(ConfigError, match="not both"):
+        connect("near", address="h:1")
+    with pytest.raises(ProfileNotFound):
+        connect("nosuch")
+    with pytest.raises(NoActiveProfile):
+        connect(profile_path=path.parent / "nothing")
+
+
+def test_tls_is_refused_rather_than_ignored(path: Path) -> None:
+    text = path.read_text().replace('tls_policy = "disabled"', 'tls_policy = "anonymous"')
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="TLS"):
+        connect()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("h:1", Address("h", 1)),
+        ("h", Address("h", 9003)),
+        ("[::1]:65535", Address("::1", 65535)),
+        ("[::1]", Address("::1", 9003)),
+        ("10.0.0.1:9003", Address("10.0.0.1", 9003)),
+    ],
+)
+def test_addresses(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":1", "h:", "h:0", "h:65536", "h:-1", "h:x", "a b:1", "u@h:1"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no address"):
+        parse_address(text)
+
+
+def test_words_in_any_spelling() -> None:
+    for text in ("read_committed", "ReadCommitted", "committed", "READ-COMMITTED"):
+        assert enum_named(Isolation, text) is Isolation.READ_COMMITTED
+    assert enum_named(BatchCompression, "Gzip") is BatchCompression.GZIP
+    with pytest.raises(ValueError, match="none of"):
+        enum_named(BatchCompression, "zip")
