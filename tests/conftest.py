@@ -87,6 +87,7 @@ class LocalCluster:
     private_address: str
     spu_port_base: int
     spu_count: int
+    start_flags: tuple[str, ...] = ()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -119,8 +120,16 @@ class LocalCluster:
             *("cluster", "start", "--local", "--spu", str(self.spu_count)),
             *("--data-dir", str(self.data_dir), "--log-dir", str(self.log_dir)),
             *("--sc-pub-addr", self.public_address, "--sc-priv-addr", self.private_address),
-            *("--spu-port-base", str(self.spu_port_base), "--skip-checks"),
+            *("--spu-port-base", str(self.spu_port_base), "--skip-checks", *self.start_flags),
         )
+
+    def resume(self) -> None:
+        """Start it again after a shutdown or a crash."""
+        self.fluvio("cluster", "resume", "--data-dir", str(self.data_dir))
+
+    def shut_down(self) -> None:
+        """Stop its processes, and keep its data."""
+        self.fluvio("cluster", "shutdown", "--data-dir", str(self.data_dir))
 
     def delete(self) -> None:
         """Stop its processes and delete its data. Fine when there is nothing to delete."""
@@ -151,7 +160,9 @@ class LocalCluster:
         return "\n".join(tails) or f"no logs in {self.log_dir}"
 
 
-def make_local_cluster(directory: Path, *, spu_count: int = SPU_COUNT) -> LocalCluster:
+def make_local_cluster(
+    directory: Path, *, spu_count: int = SPU_COUNT, start_flags: Sequence[str] = ()
+) -> LocalCluster:
     """Describe a cluster with its data below `directory`, on ports of its own; not started."""
     spu_offsets = [10 * index + door for index in range(spu_count) for door in (0, 1)]
     spu_port_base = free_port_base([*spu_offsets, 10 * spu_count, 10 * spu_count + 1])
@@ -164,6 +175,7 @@ def make_local_cluster(directory: Path, *, spu_count: int = SPU_COUNT) -> LocalC
         private_address=f"127.0.0.1:{controller_port + 1}",
         spu_port_base=spu_port_base,
         spu_count=spu_count,
+        start_flags=tuple(start_flags),
     )
 
 
@@ -176,6 +188,7 @@ def cluster_factory(
 ) -> Iterator[ClusterFactory]:
     """`cluster_factory(spu_count=1)` starts a cluster of one's own, to break it, say.
 
+    `start_flags` are more words for `cluster start`; `prepare` is called with the cluster before.
     All are deleted when the session ends; one that is not needed any more may be deleted earlier
     by its `delete`. When a test failed, the ends of their logs are printed before they go.
     """
@@ -183,10 +196,18 @@ def cluster_factory(
     clusters: list[LocalCluster] = []
     watchmen: list[subprocess.Popen[bytes]] = []
 
-    def start(*, spu_count: int = 1) -> LocalCluster:
-        cluster = make_local_cluster(directory / str(len(clusters)), spu_count=spu_count)
+    def start(
+        *,
+        spu_count: int = 1,
+        start_flags: Sequence[str] = (),
+        prepare: Callable[[LocalCluster], None] = lambda _: None,
+    ) -> LocalCluster:
+        cluster = make_local_cluster(
+            directory / str(len(clusters)), spu_count=spu_count, start_flags=start_flags
+        )
         clusters.append(cluster)
         watchmen.append(cluster.post_watchman())
+        prepare(cluster)
         cluster.start()
         return cluster
 

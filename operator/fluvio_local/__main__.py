@@ -92,6 +92,12 @@ def _add_cluster_options(command: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="port of the first SPU; each takes two, ten apart (default %(default)s)",
     )
+    add(
+        "--durability",
+        metavar="POLICY",
+        help="of all SPUs: page-cache, group, group:<ms>:<bytes> or every-batch "
+        "(default: FLV_DURABILITY, else page-cache)",
+    )
 
 
 def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDescription:
@@ -104,6 +110,7 @@ def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDes
         spu_port_base=found.spu_port_base,
         log_directory=str(log_directory.absolute()),
         name=found.name,
+        durability=found.durability,
     )
 
 

@@ -100,6 +100,7 @@ def _runtime_config(directory: DataDirectory, cluster: ClusterDescription) -> Pr
             bind_host=cluster.public.host,
             controller=_reachable(cluster.private),
             log_base_directory=directory.path,
+            durability=cluster.durability,
         ),
         spu_ids=frozenset(SpuId(spu_id) for spu_id in cluster.spu_ids),
     )

@@ -55,6 +55,7 @@ class ClusterDescription:
     """How a local cluster is started; `resume` starts it the same way.
 
     name:       what its profile is called, and what is typed to delete it
+    durability: policy that every SPU is told; None leaves it to the environment, or the default
     controller: its process while it runs, and after it was killed; None after a clean stop
     """
 
@@ -65,6 +66,7 @@ class ClusterDescription:
     spu_port_base: int
     log_directory: str
     name: str = "local"
+    durability: str | None = None
     controller: ProcessIdentity | None = None
     format: int = CLUSTER_FORMAT
 

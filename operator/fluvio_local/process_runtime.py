@@ -296,7 +296,12 @@ class _Keeper:
 
 
 def spu_command(
-    spec: SpuSpec, *, bind_host: str, controller: Address, log_base_directory: Path
+    spec: SpuSpec,
+    *,
+    bind_host: str,
+    controller: Address,
+    log_base_directory: Path,
+    durability: str | None = None,
 ) -> tuple[str, ...]:
     """How an SPU of this distribution is started."""
     public = Address(bind_host, spec.public_endpoint.port)
@@ -311,6 +316,7 @@ def spu_command(
         *("--private", str(private)),
         *("--sc", str(controller)),
         *("--log-base-dir", str(log_base_directory)),
+        *(("--durability", durability) if durability is not None else ()),
     )
 
 

@@ -37,19 +37,23 @@ def main() -> int:
     config = parse_config(sys.argv[1:], os.environ)
     _start_logging(config)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=_loop_factory(config.event_loop)) as runner:
             runner.run(run(config))
-    except (FluvioError, OSError, ValueError) as error:
+    except (FluvioError, ImportError, OSError, ValueError) as error:
         _log.error("event=spu_failed spu=%s reason=%s", config.spu_id, error)
         return 1
     return 0
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's when it is installed, else asyncio's own; nothing depends on which."""
+def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """The loop that was asked for; nothing depends on which. Raises ImportError without uvloop."""
+    if event_loop == "asyncio":
+        return asyncio.new_event_loop
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
+        if event_loop == "uvloop":
+            raise
         return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory

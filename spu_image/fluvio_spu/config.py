@@ -13,6 +13,7 @@ from fluvio_protocol.types import SpuId
 MIB = 1 << 20
 LOG_BASE_DIR_DEFAULT = "/var/lib/fluvio/data"
 DURABILITY_DEFAULT = "page-cache"
+EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class SpuConfig:
     cold_read_distance_bytes: slices farther from the end of the log are read ahead off the loop
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
                            0 turns it off
+    event_loop:            `asyncio`, `uvloop`, or `auto` for uvloop where it is installed
     log_level, log_dir:    of the process's own log; without a folder it goes to stderr
     """
 
@@ -78,6 +80,7 @@ class SpuConfig:
     housekeeping_interval_ms: int = 1000
     cold_read_distance_bytes: int = 256 * MIB
     sendfile_size_bytes_max: int = 0
+    event_loop: str = "auto"
     log_level: str = "INFO"
     log_dir: str | None = None
 
@@ -102,6 +105,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         durability=found.durability,
         connections_max=found.connections_max,
         sendfile_size_bytes_max=found.sendfile_size_bytes_max,
+        event_loop=found.event_loop,
         log_level=found.log_level.upper(),
         log_dir=found.log_dir,
     )
@@ -160,6 +164,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=int,
         default=environment.get("FLV_SPU_SENDFILE_SIZE_BYTES_MAX", 0),
         help="send slices up to this size by sendfile (default %(default)s: from a mapping)",
+    )
+    add(
+        "--event-loop",
+        default=environment.get("FLV_EVENT_LOOP", "auto"),
+        choices=EVENT_LOOPS,
+        help="what waits for sockets; auto is uvloop where it is installed (default %(default)s)",
     )
     add(
         "--log-level",

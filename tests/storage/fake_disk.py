@@ -243,6 +243,12 @@ class FakeDisk:
         file.truncate(size_bytes)
         file.modified_ms = self.clock_ms
 
+    def overwrite_file(self, path: str, content: bytes) -> None:
+        self._enter("overwrite_file")
+        file = self._named_or_new(path)
+        self._take_space(file, len(content))
+        file.write(0, content)
+
     def replace_file(self, path: str, content: bytes) -> None:
         self._enter("replace_file")
         file = self._named_or_new(path + ".new")

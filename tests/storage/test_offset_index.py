@@ -88,15 +88,15 @@ def test_a_full_index_takes_no_more() -> None:
     assert index.size_bytes == 24
 
 
-def test_the_ring_keeps_the_last_few_hundred() -> None:
+def test_the_ring_keeps_the_last_batches() -> None:
     ring = TailRing()
     for number in range(5000):
         ring.note(number, number * 10)
-        assert len(ring.offsets) == len(ring.positions) < 400
+        assert len(ring.offsets) == len(ring.positions) < 256
         assert ring.offsets[-1] == number
         assert list(ring.positions) == [one * 10 for one in ring.offsets]
-        if number > 300:
-            assert len(ring.offsets) >= 256
+        if number > 128:
+            assert len(ring.offsets) >= 128
     ring.cut(49_000)
     assert ring.positions[-1] == 48_990
     ring.cut(0)

@@ -266,7 +266,7 @@ class TestCheckpoint:
 
     def test_a_checkpoint_that_cannot_be_written_fails_no_append(self, disk: FakeDisk) -> None:
         log = reopen(disk, SMALL)
-        disk.fail("replace_file", times=100)
+        disk.fail("overwrite_file", times=100)
         for _ in range(30):
             log.append(as_input([make_batch(2, payload_size=100)]))
         disk.restart_process()
@@ -277,13 +277,13 @@ class TestCheckpoint:
     def test_asking_for_one_says_when_it_fails(self, disk: FakeDisk) -> None:
         log = reopen(disk)
         log.append(as_input([make_batch(2)]))
-        disk.fail("replace_file")
+        disk.fail("overwrite_file")
         with pytest.raises(StorageError):
             log.checkpoint()
         log.checkpoint()
-        writes = disk.calls["replace_file"]
+        writes = disk.calls["overwrite_file"]
         log.checkpoint()
-        assert disk.calls["replace_file"] == writes, "nothing had changed"
+        assert disk.calls["overwrite_file"] == writes, "nothing had changed"
 
 
 class TestOlderSegments:

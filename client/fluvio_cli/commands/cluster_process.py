@@ -62,6 +62,7 @@ class ClusterSettings:
     spu_count: int = 1
     spu_port_base: int = DEFAULT_SPU_PORT_BASE
     name: str = "local"
+    durability: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -84,6 +85,7 @@ class ClusterSettings:
             *("--spu", str(self.spu_count)),
             *("--spu-port-base", str(self.spu_port_base)),
             *("--name", self.name),
+            *(("--durability", self.durability) if self.durability is not None else ()),
         ]
 
 
@@ -204,6 +206,7 @@ def _settings(data_directory: Path, cluster: dict[str, Any]) -> ClusterSettings:
         spu_count=cluster["spu_count"],
         spu_port_base=cluster["spu_port_base"],
         name=cluster["name"],
+        durability=cluster.get("durability"),
     )
 
 

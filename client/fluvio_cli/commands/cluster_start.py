@@ -5,6 +5,7 @@ SPUs are online; when that does not happen, the end of its log says why.
 """
 
 import asyncio
+import re
 import socket
 import time
 from pathlib import Path
@@ -39,6 +40,13 @@ def parse_address(text: str) -> str:
         raise ValueError("expected host:port")
     if not 0 < int(port) < 65536:
         raise ValueError(f"{port} is no port")
+    return text
+
+
+def parse_durability(text: str) -> str:
+    """A policy as SPUs take it, as given. Raises ValueError."""
+    if not re.fullmatch(r"page-cache|every-batch|group(:[1-9]\d{0,8}:[1-9]\d{0,11})?", text):
+        raise ValueError("expected page-cache, every-batch, group or group:<milliseconds>:<bytes>")
     return text
 
 
@@ -101,6 +109,13 @@ _TIMEOUT = click.option(
     help="Port of the first SPU; each takes two, ten apart",
 )
 @click.option(
+    "--durability",
+    type=Parsed("durability", parse_durability),
+    metavar="POLICY",
+    help="When a record is safe: page-cache, group, group:<ms>:<bytes> or every-batch  "
+    "[default: $FLV_DURABILITY, else page-cache]",
+)
+@click.option(
     "--profile-name", default="local", show_default=True, metavar="NAME", help="Name of the profile"
 )
 @click.option("--skip-profile-creation", is_flag=True, help="Leave the profile file alone")
@@ -119,6 +134,7 @@ def start(
     public: str,
     private: str,
     spu_port_base: int,
+    durability: str | None,
     profile_name: str,
     skip_profile_creation: bool,
     skip_checks: bool,
@@ -140,6 +156,7 @@ def start(
         spu_count=spu_count,
         spu_port_base=spu_port_base,
         name=profile_name,
+        durability=durability,
     )
     if not skip_checks or only_checks:
         check_before_start(settings)

@@ -19,7 +19,9 @@ The tail mark is what was written, and holds as long as the page cache does, tha
 boot identity. The durable mark is what was also synced, and holds after any crash. So neither a
 checkpoint nor a start has to wait for a sync. Both are compared with the file before use, and
 bytes below a mark are still checked when they are first read: a mark only saves time.
-Both files are exchanged as a whole; one that is torn, missing or too short counts as absent.
+Both files keep their size and are overwritten in one small write, which a killed process does not
+leave halfway (and which works on a full disk); what a power cut might tear shows in the checksum.
+A file that is torn, missing or too short counts as absent.
 """
 
 import struct
@@ -132,8 +134,8 @@ def read_tail(disk: Disk, directory: str) -> TailCheckpoint | None:
 
 
 def write_tail(disk: Disk, directory: str, checkpoint: TailCheckpoint) -> None:
-    """Exchange the checkpoint. Raises OSError; the old one is then still there."""
-    disk.replace_file(f"{directory}/{TAIL_FILE}", checkpoint.encode())
+    """Write the checkpoint over the last one. Raises OSError."""
+    disk.overwrite_file(f"{directory}/{TAIL_FILE}", checkpoint.encode())
 
 
 def forget_tail(disk: Disk, directory: str) -> None:
@@ -157,5 +159,5 @@ def read_high_watermark(disk: Disk, directory: str) -> Offset | None:
 
 
 def write_high_watermark(disk: Disk, directory: str, high_watermark: Offset) -> None:
-    """Exchange the stored high watermark. Raises OSError; the old one is then still there."""
-    disk.replace_file(f"{directory}/{HIGH_WATERMARK_FILE}", _HIGH_WATERMARK.pack(high_watermark))
+    """Write it over the last one. Raises OSError."""
+    disk.overwrite_file(f"{directory}/{HIGH_WATERMARK_FILE}", _HIGH_WATERMARK.pack(high_watermark))

@@ -36,6 +36,15 @@ _PAGE_SIZE = 4096
 _MAPPING_SIZE_MIN = 1 << 20
 
 
+LOG_SUFFIX = ".log"
+INDEX_SUFFIX = ".index"
+
+
+def segment_path(directory: str, base_offset: int, suffix: str) -> str:
+    """A file of a segment: its base offset in twenty digits."""
+    return f"{directory}/{base_offset:020d}{suffix}"
+
+
 class BadBatch(Exception):
     """Internal to `storage/`: at this position there should be a valid batch, and is none."""
 

@@ -9,6 +9,7 @@ zeros or its end follow.
 """
 
 from fluvio_protocol.record.checksum import crc32c
+from fluvio_spu.storage.data_file import INDEX_SUFFIX, segment_path
 from fluvio_spu.storage.disk import Disk
 from fluvio_spu.storage.offset_index import ENTRY_SIZE, OffsetIndex
 
@@ -16,27 +17,28 @@ from fluvio_spu.storage.offset_index import ENTRY_SIZE, OffsetIndex
 class IndexFile:
     """How far one index file is written. Its owner hands in the index."""
 
-    __slots__ = ("_disk", "_path", "checksum", "entries", "stale")
+    __slots__ = ("_base_offset", "_directory", "_disk", "checksum", "entries", "stale")
 
-    def __init__(self, disk: Disk, path: str) -> None:
+    def __init__(self, disk: Disk, directory: str, base_offset: int) -> None:
         self._disk = disk
-        self._path = path
+        self._directory = directory
+        self._base_offset = base_offset
         self.entries = 0
         self.checksum = 0
         self.stale = False
 
     @property
     def path(self) -> str:
-        return self._path
+        return segment_path(self._directory, self._base_offset, INDEX_SUFFIX)
 
     def presize(self, size_bytes: int) -> None:
         """Make the empty file of a new segment. Raises OSError."""
-        self._disk.write_file(self._path, b"", position=0, size_bytes=size_bytes)
+        self._disk.write_file(self.path, b"", position=0, size_bytes=size_bytes)
 
     def read(self, size_bytes_max: int) -> bytes:
         """The first bytes; none when there is no file. Raises OSError."""
         try:
-            return self._disk.read_file(self._path, size_bytes_max)
+            return self._disk.read_file(self.path, size_bytes_max)
         except FileNotFoundError:
             return b""
 
@@ -48,14 +50,17 @@ class IndexFile:
 
     def save(self, index: OffsetIndex, *, size_bytes: int | None) -> None:
         """Add what is missing and set the size; None: just the entries. Raises OSError."""
-        if self.stale:
+        was_stale = self.stale
+        if was_stale:
             # Whatever lies behind the entries must become zeros: a reader stops at the first.
-            self._disk.write_file(self._path, b"", position=0, size_bytes=0)
+            self._disk.write_file(self.path, b"", position=0, size_bytes=0)
             self.believe(0, 0)
+        if size_bytes is not None and len(index) == self.entries and not was_stale:
+            return
         content = index.encode(self.entries)
         used = len(index) * ENTRY_SIZE
         self._disk.write_file(
-            self._path,
+            self.path,
             content,
             position=self.entries * ENTRY_SIZE,
             size_bytes=used if size_bytes is None else max(used, size_bytes),

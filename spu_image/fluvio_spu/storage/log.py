@@ -99,9 +99,9 @@ class Log:
         self._ledger = SyncLedger(directory, recovered.segments, recovered.durable)
         self._end = self._chain.active.end_offset
         self._high_watermark = recovered.high_watermark
-        self._high_watermark_stored: Offset | None = None
+        self._high_watermark_stored = recovered.high_watermark if recovered.current else None
         self._gate = WriteGate()
-        self._checkpointed: tuple[int, ...] | None = None
+        self._checkpointed = self._checkpoint_state() if recovered.current else None
         self._checkpoint_at = self._chain.active.size_bytes + config.checkpoint_interval_bytes
         self.recovery: RecoveryReport = recovered.report
         """What opening found; its `damaged` grows when reading finds more."""
@@ -380,14 +380,8 @@ class Log:
             checkpoint_files.write_high_watermark(self._disk, self._directory, self._high_watermark)
             self._high_watermark_stored = self._high_watermark
         self._ledger.look()
-        durable = self._ledger.durable
         active = self._chain.active
-        state = (
-            active.base_offset,
-            active.size_bytes,
-            durable.end_offset,
-            self._high_watermark,
-        )
+        state = self._checkpoint_state()
         if state == self._checkpointed or self._gate.refusal is not None:
             return
         assert active.file is not None
@@ -400,11 +394,17 @@ class Log:
             index_entries=len(active.index),
             index_checksum=active.index_file.checksum,
             tail=self._mark(self._point()),
-            durable=self._mark(durable),
+            durable=self._mark(self._ledger.durable),
         )
         checkpoint_files.write_tail(self._disk, self._directory, checkpoint)
         self._checkpointed = state
         self._checkpoint_at = active.size_bytes + self._config.checkpoint_interval_bytes
+
+    def _checkpoint_state(self) -> tuple[int, ...]:
+        """Everything that a checkpoint says, to know whether there is news."""
+        active = self._chain.active
+        durable = self._ledger.durable.end_offset
+        return active.base_offset, active.size_bytes, durable, self._high_watermark
 
     def _mark(self, point: LogPoint) -> Mark:
         """What is written of a point; of one before the active segment, only the offset."""
@@ -534,7 +534,7 @@ class Log:
             if self._gate.refusal is None:
                 if self.unsynced_bytes:
                     self.sync_handle().run()
-                self._chain.active.trim()
+                self._chain.active.trim(closing=False)
             self._write_checkpoint()
         except (OSError, StorageError) as error:
             logger.warning("log closed uncleanly directory=%s error=%s", self._directory, error)

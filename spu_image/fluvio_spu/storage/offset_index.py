@@ -18,8 +18,8 @@ from bisect import bisect_right
 
 ENTRY_SIZE = 8
 U32_MAX = 0xFFFF_FFFF
-_RING_SIZE_MAX = 256
-_RING_SIZE_KEPT = 160
+_RING_SIZE_MAX = 224
+_RING_SIZE_KEPT = 128
 
 assert array("I").itemsize == 4
 
@@ -103,7 +103,7 @@ class OffsetIndex:
 
 
 class TailRing:
-    """The last few hundred batches of the active segment, without a gap up to its end."""
+    """The last hundred or two batches of the active segment, without a gap up to its end."""
 
     __slots__ = ("offsets", "positions")
 

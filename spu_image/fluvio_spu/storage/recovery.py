@@ -27,10 +27,13 @@ from fluvio_spu.storage.checkpoint import (
     read_tail,
 )
 from fluvio_spu.storage.data_file import (
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
     SEQUENTIAL_READ_SIZE,
     BadBatch,
     DataFile,
     finds_batch_behind,
+    segment_path,
     walk_batches,
 )
 from fluvio_spu.storage.disk import Disk
@@ -38,7 +41,7 @@ from fluvio_spu.storage.durability import LogPoint
 from fluvio_spu.storage.log_config import LogConfig
 from fluvio_spu.storage.offset_index import ENTRY_SIZE, OffsetIndex
 from fluvio_spu.storage.retention import DELETED_SUFFIX
-from fluvio_spu.storage.segment import INDEX_SUFFIX, LOG_SUFFIX, Segment, segment_path
+from fluvio_spu.storage.segment import Segment
 
 _NAME_DIGITS = 20
 _REPLACEMENT_SUFFIX = ".new"
@@ -90,12 +93,14 @@ class RecoveredLog:
     """What `recover` hands to `Log`. The last segment is the active one; all others are closed.
 
     durable: what was synced for certain, by an earlier process.
+    current: whether the files of the last checkpoint already say all this.
     """
 
     segments: list[Segment]
     high_watermark: Offset
     report: RecoveryReport
     durable: LogPoint
+    current: bool
 
 
 @dataclass(slots=True)
@@ -120,6 +125,7 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
             Offset(0),
             RecoveryReport(checkpoint_trusted=False, walked_bytes=0),
             LogPoint(0, 0, 0, 0),
+            current=False,
         )
     checkpoint = read_tail(disk, directory)
     findings = _Findings()
@@ -132,11 +138,22 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
     for segment in closed:
         if segment.end_offset > believed or segment.size_bytes == 0:
             _check_closed(segment, findings)
+    high_watermark, stored = _high_watermark(
+        disk, directory, checkpoint, start=bases[0], active=active
+    )
     return RecoveredLog(
         [*closed, active],
-        _high_watermark(disk, directory, checkpoint, start=bases[0], active=active),
+        high_watermark,
         RecoveryReport(trusted, findings.walked_bytes, cut, tuple(findings.damaged)),
         _durable_point(checkpoint, start=bases[0], active=active),
+        current=(
+            trusted
+            and checkpoint is not None
+            and checkpoint.boot_identity == _boot_identity(disk)
+            and checkpoint.tail.position == active.size_bytes
+            and checkpoint.high_watermark == high_watermark == stored
+            and not active.index_file.stale
+        ),
     )
 
 
@@ -341,14 +358,18 @@ def _high_watermark(
     *,
     start: int,
     active: Segment,
-) -> Offset:
-    """As stored, within what the log holds; as upstream, the active segment's base when unknown."""
-    stored = read_high_watermark(disk, directory)
-    if stored is None and checkpoint is not None:
-        stored = Offset(checkpoint.high_watermark)
-    if stored is None:
-        stored = Offset(active.base_offset)
-    return Offset(min(max(stored, start), active.end_offset))
+) -> tuple[Offset, Offset | None]:
+    """As stored, within what the log holds, and the bare contents of the file.
+
+    When unknown it is the start of the log: upstream takes the active segment's base, which may
+    lie above what was committed; the leader moves it forward soon enough.
+    """
+    stored = known = read_high_watermark(disk, directory)
+    if known is None and checkpoint is not None:
+        known = Offset(checkpoint.high_watermark)
+    if known is None:
+        known = Offset(start)
+    return Offset(min(max(known, start), active.end_offset)), stored
 
 
 def _durable_point(checkpoint: TailCheckpoint | None, *, start: int, active: Segment) -> LogPoint:

@@ -20,10 +20,12 @@ from typing import NamedTuple
 
 from fluvio_protocol.types import Offset
 from fluvio_spu.storage.data_file import (
+    LOG_SUFFIX,
     LOOK_UP_READ_SIZE,
     SEQUENTIAL_READ_SIZE,
     BadBatch,
     DataFile,
+    segment_path,
     walk_batches,
 )
 from fluvio_spu.storage.disk import Disk
@@ -35,14 +37,6 @@ from fluvio_spu.storage.verified_ranges import VerifiedRanges
 
 _PREALLOCATION_STEP_MIN = 1 << 20
 """Smaller files are not worth a system call; so a thousand quiet partitions reserve nothing."""
-
-LOG_SUFFIX = ".log"
-INDEX_SUFFIX = ".index"
-
-
-def segment_path(directory: str, base_offset: int, suffix: str) -> str:
-    """The file of a segment: its base offset in twenty digits."""
-    return f"{directory}/{base_offset:020d}{suffix}"
 
 
 class _FoundEnd(NamedTuple):
@@ -126,7 +120,7 @@ class Segment:
         """of the last batch of the active segment"""
         self.file: DataFile | None = None
         self.index: OffsetIndex | None = None
-        self.index_file = IndexFile(disk, segment_path(directory, base_offset, INDEX_SUFFIX))
+        self.index_file = IndexFile(disk, directory, base_offset)
         self.problem: BadBatch | None = None
         """what ends this closed segment before its successor begins"""
         self.modified_ms: int | None = None
@@ -221,9 +215,12 @@ class Segment:
         self.file.preallocate(self.size_bytes, needed_end - self.size_bytes + step)
         self._reserve_at = self._reserved_end = needed_end + step
 
-    def trim(self) -> None:
-        """Give back what was preallocated and not used. Raises OSError; nothing is lost then."""
-        if self._reserved_end > self.size_bytes:
+    def trim(self, *, closing: bool) -> None:
+        """Give back what was preallocated and not used. Raises OSError; nothing is lost then.
+
+        closing: for good, so also what a killed process may have left.
+        """
+        if closing or self._reserved_end > self.size_bytes:
             assert self.file is not None
             self.file.truncate(self.size_bytes)
         self._reserved_end = 0
@@ -288,7 +285,6 @@ class Segment:
         else:
             self.index_file.stale = True
         self._reserve_at = self.size_bytes + _PREALLOCATION_STEP_MIN
-        self._reserved_end = self.size_bytes + 1  # an earlier process may have left some
 
     def deactivate(self) -> None:
         """Become a closed one, still open for readers."""
@@ -374,7 +370,6 @@ class Segment:
         assert self.index is not None
         self.file = DataFile.open(self._disk, self.log_path, writable=True)
         self._ring = TailRing()
-        self._reserved_end = self.size_bytes + 1
         self.problem = None
         self.modified_ms = None
 

@@ -81,7 +81,7 @@ class SegmentChain:
         self._bases.append(new.base_offset)
         self.active = new
         try:
-            old.trim()
+            old.trim(closing=True)
             old.save_index(closed=True)
         except OSError as error:
             # The index can be made again, and the blocks behind the end cost space alone.

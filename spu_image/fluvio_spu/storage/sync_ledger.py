@@ -6,6 +6,7 @@ at that later, so a truncation in between simply forgets them. Invariant: everyt
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from fluvio_spu.storage.checkpoint import TAIL_FILE
 from fluvio_spu.storage.data_file import DataFile
@@ -16,28 +17,33 @@ from fluvio_spu.storage.segment import Segment
 _SYNCS_REMEMBERED_MAX = 8
 
 
+class _Names(IntEnum):
+    """Which names are not durable yet."""
+
+    NONE = 0
+    FILES = 1
+    FILES_AND_FOLDER = 2
+
+
 class SyncLedger:
     """Bytes appended and synced, segments that still need it, syncs on their way."""
 
     __slots__ = (
-        "_directories",
         "_directory",
         "_newest_base",
         "_synced_bytes",
         "_syncs",
         "_unsynced",
+        "_unsynced_names",
         "appended_bytes",
         "durable",
     )
 
-    def __init__(
-        self, directory: str, segments: Sequence[Segment], durable: LogPoint
-    ) -> None:
+    def __init__(self, directory: str, segments: Sequence[Segment], durable: LogPoint) -> None:
         *closed, active = segments
         self._directory = directory
-        parent = directory.rpartition("/")[0] or "."
         # Whoever made the files may have been killed before their names were safe.
-        self._directories: tuple[str, ...] = (directory, parent)
+        self._unsynced_names = _Names.FILES_AND_FOLDER
         self._newest_base = active.base_offset
         self._unsynced = [one for one in closed if one.end_offset > durable.end_offset]
         self._syncs: list[SyncHandle] = []
@@ -67,13 +73,20 @@ class SyncLedger:
             point,
             appended_bytes=self.appended_bytes,
             files=files,
-            directories=self._directories,
+            directories=self._unsynced_directories(),
             checkpoint_path=f"{self._directory}/{TAIL_FILE}",
         )
         self._syncs.append(handle)
         # One that was never run claims nothing, so it can be forgotten.
         del self._syncs[:-_SYNCS_REMEMBERED_MAX]
         return handle
+
+    def _unsynced_directories(self) -> tuple[str, ...]:
+        if self._unsynced_names is _Names.NONE:
+            return ()
+        if self._unsynced_names is _Names.FILES:
+            return (self._directory,)
+        return (self._directory, self._directory.rpartition("/")[0] or ".")
 
     def look(self) -> None:
         """Take note of the syncs that have run."""
@@ -86,7 +99,7 @@ class SyncLedger:
             self._synced_bytes = handle.appended_bytes
             self.durable = handle.point
             if handle.point.segment_base == self._newest_base:
-                self._directories = ()
+                self._unsynced_names = _Names.NONE
             durable_offset = handle.point.end_offset
             self._unsynced = [one for one in self._unsynced if one.end_offset > durable_offset]
 
@@ -94,7 +107,7 @@ class SyncLedger:
         """A segment was closed, and a file made whose name is not durable."""
         self._unsynced.append(old)
         self._newest_base = new.base_offset
-        self._directories = self._directories or (self._directory,)
+        self._unsynced_names = max(self._unsynced_names, _Names.FILES)
 
     def unrolled(self, active: Segment) -> None:
         """The newest segment is gone again, and this one is active again."""
@@ -112,7 +125,7 @@ class SyncLedger:
         if self.durable.end_offset > end_offset:
             # What is below was synced, but no batch is known where a mark could be.
             self.durable = LogPoint(-1, min(self.durable.end_offset, segment_base), 0, 0)
-        self._directories = self._directories or (self._directory,)
+        self._unsynced_names = max(self._unsynced_names, _Names.FILES)
         self._unsynced = [one for one in self._unsynced if one.end_offset <= segment_base]
         left = sum(one.size_bytes for one in self._unsynced) + active_size
         self._synced_bytes = self.appended_bytes - left

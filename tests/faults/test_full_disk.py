@@ -1,0 +1,195 @@
+"""A disk that is really full: a small file system of its own below the SPU's data.
+
+Writing is refused with Fluvio's code, reading goes on, and writing resumes by itself once there is
+space again. Needs the right to mount; elsewhere the fake disk of the storage tests has to do.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fluvio_client import connect
+from fluvio_protocol.errors import ErrorCode, FluvioError
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60)]
+
+DISK_SIZE = "24m"
+BALLAST_BYTES = 12 << 20
+TOPIC = "filling"
+FULL = ErrorCode.PARTITION_FULL
+
+
+@pytest.fixture
+def small_disk(
+    cluster_factory: Callable[..., Any], request: pytest.FixtureRequest
+) -> Iterator[Any]:
+    """A cluster with one SPU, whose partitions lie on a disk of 24 MiB with ballast on it."""
+    mounted: list[Path] = []
+    whole_data = getattr(request, "param", "spu") == "everything"
+
+    def prepare(cluster: Any) -> None:
+        place = cluster.data_dir if whole_data else cluster.data_dir / "spu-logs-5001"
+        place.mkdir(parents=True)
+        options = f"size={DISK_SIZE},mode=0700"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("a disk of its own needs the right to mount one")
+        mounted.append(place)
+        (place / "ballast").write_bytes(bytes(BALLAST_BYTES))
+
+    try:
+        yield cluster_factory(prepare=prepare)
+    finally:
+        for place in mounted:
+            data_dir = place if whole_data else place.parent
+            stop = ["python", "-m", "fluvio_local", "stop", "--data-dir", str(data_dir)]
+            subprocess.run(stop, check=False, executable=psutil.Process().exe())
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+async def fill(door: Any, acknowledged: dict[int, bytes], *, size_bytes: int) -> Any:
+    """Produce until it is refused; returns the refusal."""
+    for number in range(10_000):
+        value = b"%d " % number + os.urandom(size_bytes)
+        answer = await door.produce(TOPIC, [value])
+        if answer.error_code.error is not ErrorCode.NONE:
+            return answer.error_code
+        acknowledged[answer.base_offset] = value
+    pytest.fail("the disk is never full")
+
+
+def test_writing_stops_reading_goes_on_and_writing_resumes(
+    small_disk: Any,
+    open_spu: Any,
+    no_gap: Any,
+    processes_of: Callable[[Any, str], list[psutil.Process]],
+) -> None:
+    (spu,) = processes_of(small_disk, "fluvio_spu")
+    acknowledged: dict[int, bytes] = {}
+
+    async def scenario() -> None:
+        async with (
+            connect(address=small_disk.public_address) as client,
+            open_spu(small_disk) as door,
+        ):
+            await client.admin.topics.create(TOPIC, segment_size_bytes=3_000_000)
+            await client.admin.topics.create("other")
+            consumer = client.consumer(
+                TOPIC, partitions=0, start="beginning", consumer_id="reader", commit="manual"
+            )
+            async with consumer:
+                await fill_and_check(door, consumer)
+                await other_doors_say_so(client, door)
+            (small_disk.data_dir / "spu-logs-5001" / "ballast").unlink()
+            answer = await door.produce(TOPIC, [b"there is room again"])
+            assert answer.error_code.error is ErrorCode.NONE
+            acknowledged[answer.base_offset] = b"there is room again"
+            await client.admin.topics.create("late")
+            async with client.producer("late") as producer:
+                await producer.send_and_wait("also here")
+            await fill(door, acknowledged, size_bytes=100_000)
+
+    async def fill_and_check(door: Any, consumer: Any) -> None:
+        refused = await fill(door, acknowledged, size_bytes=200_000)
+        assert refused.error is FULL
+        assert (refused.payload[0].topic, refused.payload[0].partition) == (TOPIC, 0)
+        # What is too big for the rest of the disk leaves nothing behind that a small one could not
+        # follow, down to the last page.
+        await fill(door, acknowledged, size_bytes=2_000)
+        refused = await fill(door, acknowledged, size_bytes=10)
+        assert refused.error is FULL
+        records = await door.read_all(TOPIC)
+        no_gap(records)
+        assert dict(records) == acknowledged
+        read = [await anext(consumer) for _ in acknowledged]
+        assert {record.offset: record.value for record in read} == acknowledged
+        await consumer.commit()
+        with pytest.raises(FluvioError):
+            await consumer.flush()
+
+    async def other_doors_say_so(client: Any, door: Any) -> None:
+        answer = await door.produce("other", [os.urandom(20_000)])
+        assert answer.error_code.error is FULL
+        consumers = await client.admin.consumers.list()
+        assert [one.consumer_id for one in consumers] == []
+
+    asyncio.run(scenario())
+    assert spu.is_running()
+    small_disk.shut_down()
+    small_disk.resume()
+
+    async def after() -> None:
+        async with open_spu(small_disk) as door:
+            records = await door.read_all(TOPIC)
+            no_gap(records)
+            assert dict(records) == acknowledged
+
+    asyncio.run(after())
+
+
+def test_killed_on_a_full_disk(
+    small_disk: Any, open_spu: Any, no_gap: Any, kill_nine: Any
+) -> None:
+    """Starting needs no space either, and the start does not lose what was acknowledged."""
+    acknowledged: dict[int, bytes] = {}
+
+    async def scenario() -> None:
+        async with connect(address=small_disk.public_address) as client:
+            await client.admin.topics.create(TOPIC)
+            async with open_spu(small_disk) as door:
+                await fill(door, acknowledged, size_bytes=300_000)
+                await fill(door, acknowledged, size_bytes=1_000)
+            kill_nine(small_disk, "fluvio_spu")
+            async with client.consumer(TOPIC, partitions=0, start="beginning") as consumer:
+                read = [await anext(consumer) for _ in acknowledged]
+            assert {record.offset: record.value for record in read} == acknowledged
+        async with open_spu(small_disk) as door:
+            assert (await fill(door, acknowledged, size_bytes=50_000)).error is FULL
+            (small_disk.data_dir / "spu-logs-5001" / "ballast").unlink()
+            answer = await door.produce(TOPIC, [b"on it goes"])
+            assert answer.error_code.error is ErrorCode.NONE
+            records = await door.read_all(TOPIC)
+            no_gap(records)
+            assert records[-1] == (len(acknowledged), b"on it goes")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("small_disk", ["everything"], indirect=True)
+def test_the_controller_lives_on_a_full_disk(
+    small_disk: Any,
+    open_spu: Any,
+    processes_of: Callable[[Any, str], list[psutil.Process]],
+) -> None:
+    (controller,) = processes_of(small_disk, "fluvio_local")
+
+    async def scenario() -> None:
+        async with connect(address=small_disk.public_address) as client:
+            await client.admin.topics.create(TOPIC)
+            with (small_disk.data_dir / "rest").open("wb", buffering=0) as rest:
+                while True:
+                    try:
+                        rest.write(bytes(4096))
+                    except OSError:
+                        break
+            with pytest.raises(FluvioError):
+                for number in range(200):
+                    await client.admin.topics.create(f"too-much-{number}", partitions=8)
+            names = {topic.name for topic in await client.admin.topics.list()}
+            assert TOPIC in names
+            async with open_spu(small_disk) as door:
+                answer = await door.produce(TOPIC, [b"x" * 100_000])
+                assert answer.error_code.error is FULL
+            (small_disk.data_dir / "ballast").unlink()
+            await client.admin.topics.create("late", timeout_s=30)
+            async with client.producer("late") as producer:
+                await producer.send_and_wait("stored")
+
+    asyncio.run(scenario())
+    assert controller.is_running()
