@@ -136,12 +136,14 @@ class SpuApp:
         self.housekeeping.start()
         await self._open_doors(deadlines)
         _log.info(
-            "event=spu_started spu=%s public_port=%s private_port=%s data=%s durability=%s",
+            "event=spu_started spu=%s public_port=%s private_port=%s data=%s durability=%s "
+            "event_loop=%s",
             config.spu_id,
             self.public_port,
             self.private_port,
             config.replica_dir,
             policy,
+            type(asyncio.get_running_loop()).__module__.partition(".")[0],
         )
 
     async def _open_doors(self, deadlines: DeadlineQueue) -> None:

@@ -96,6 +96,8 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
     found = parser.parse_args(arguments)
     if found.id is None:
         parser.error("--id is required (or FLV_SPU_ID)")
+    if found.event_loop not in EVENT_LOOPS:  # argparse looks at flags alone, not at defaults
+        parser.error(f"FLV_EVENT_LOOP: {found.event_loop!r} is none of {', '.join(EVENT_LOOPS)}")
     return SpuConfig(
         spu_id=SpuId(found.id),
         public=found.public,

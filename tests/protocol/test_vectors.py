@@ -253,6 +253,7 @@ SC_PUBLIC: dict[str, Ask | Answer | Body] = {
         ),
     ),
     "watch_request-partition.v19": Ask(2, WatchRequest(kind=Kind.PARTITION), "dummy"),
+    "watch_request-partition-classic.v10": Ask(2, WatchRequest(kind=Kind.PARTITION), "dummy"),
     "watch_response-partition-all.v19": Answer(
         2,
         WatchResponse(

@@ -1,12 +1,21 @@
 """Sessions that tell a test what happened, and a clock that the test moves."""
 
 import asyncio
+import importlib.util
 import struct
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from fluvio_socket.connection import Connection
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test here on both event loops, as far as they are installed."""
+    factories = {"asyncio": asyncio.new_event_loop}
+    if importlib.util.find_spec("uvloop") is not None:
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return factories
 
 
 class Clock:

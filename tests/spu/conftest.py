@@ -1,6 +1,7 @@
 """An SPU in this process, fed with assignments by hand, and a client that speaks in frames."""
 
 import asyncio
+import importlib.util
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -29,6 +30,14 @@ from fluvio_spu.storage import Disk
 OWN_ID = SpuId(5001)
 LENGTH = struct.Struct(">i")
 ANSWER_TIMEOUT_S = 20
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test here on both event loops, as far as they are installed."""
+    factories = {"asyncio": asyncio.new_event_loop}
+    if importlib.util.find_spec("uvloop") is not None:
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return factories
 
 
 class RawClient:

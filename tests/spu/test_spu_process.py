@@ -34,6 +34,19 @@ def test_defaults_are_those_of_fluvio() -> None:
     assert config.controller is None
 
 
+def test_the_event_loop_is_chosen_by_flag_or_environment() -> None:
+    assert parse_config(["--id", "1"], {}).event_loop == "auto"
+    assert parse_config(["--id", "1"], {"FLV_EVENT_LOOP": "uvloop"}).event_loop == "uvloop"
+    assert parse_config(["--id", "1", "--event-loop", "asyncio"], {}).event_loop == "asyncio"
+
+
+def test_an_unknown_event_loop_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, environment in ((["--event-loop", "x"], {}), ([], {"FLV_EVENT_LOOP": "x"})):
+        with pytest.raises(SystemExit):
+            parse_config(["--id", "1", *arguments], environment)
+        assert "uvloop" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -62,8 +75,12 @@ async def start_process(directory: Path, *arguments: str) -> asyncio.subprocess.
 
 
 @pytest.mark.asyncio
-async def test_a_process_starts_registers_and_stops_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
+async def test_a_process_starts_registers_and_stops_cleanly(
+    tmp_path: Path, event_loop: str
+) -> None:
     """The controller here is a socket that takes one frame: the registration."""
+    pytest.importorskip(event_loop)
     arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +92,9 @@ async def test_a_process_starts_registers_and_stops_cleanly(tmp_path: Path) -> N
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    process = await start_process(tmp_path, "--sc", f"127.0.0.1:{port}")
+    process = await start_process(
+        tmp_path, "--sc", f"127.0.0.1:{port}", "--event-loop", event_loop
+    )
     async with asyncio.timeout(30):
         frame = await arrived
         assert frame[:2] == (2000).to_bytes(2, "big")
@@ -84,6 +103,7 @@ async def test_a_process_starts_registers_and_stops_cleanly(tmp_path: Path) -> N
     server.close()
     text = (tmp_path / "log" / "spu_5001.log").read_text()
     assert "event=spu_started" in text
+    assert f"event_loop={event_loop}" in text
     assert "event=spu_stopped" in text
     assert "ERROR" not in text
 

@@ -95,6 +95,26 @@ def decompress(
             return bytes(memoryview(buffer)[:size])
 
 
+def decompress_start(
+    codec: BatchCompression, data: bytes | bytearray | memoryview, size_bytes: int
+) -> bytes:
+    """The first bytes of what `data` was; fewer when it was shorter. The rest stays packed.
+
+    Costs about 10 us for small data, and no more than one block of the codec for large.
+    Raises: RemoteProtocolError when `data` does not begin as the codec's streams do.
+    """
+    if codec is BatchCompression.NONE:
+        return bytes(data[:size_bytes])
+    buffer = bytearray(size_bytes)
+    try:
+        size = _DECODERS[codec](data, buffer)
+    except cramjam.DecompressionError as error:
+        if _BUFFER_IS_FULL not in str(error):
+            raise RemoteProtocolError(f"no valid {codec.name.lower()}: {error}") from error
+        size = size_bytes
+    return bytes(buffer[:size])
+
+
 def topic_allows(setting: CompressionType, codec: BatchCompression) -> bool:
     """May a batch of this codec be stored in a topic with this setting?"""
     return setting is CompressionType.ANY or _CODECS_BY_TOPIC_SETTING[setting] is codec

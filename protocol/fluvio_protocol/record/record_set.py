@@ -28,7 +28,7 @@ from fluvio_protocol.record.batch import (
     read_header,
 )
 from fluvio_protocol.record.checksum import crc32c
-from fluvio_protocol.record.compression import BatchCompression
+from fluvio_protocol.record.compression import BatchCompression, decompress_start
 from fluvio_protocol.record.record import RECORD_SIZE_BYTES_MIN, Record
 
 _Buffer = bytes | bytearray | memoryview
@@ -53,8 +53,9 @@ class CorruptBatch(RemoteProtocolError):
 def check_record_set(data: memoryview) -> list[tuple[int, int, int, int]]:
     """Look at every batch before it is stored: (position, size_bytes, record_count, codec_bits).
 
-    Checked: magic, lengths, checksum, codec, that there is at least one record; of an
-    uncompressed batch also its own record count. Nothing is decompressed and nothing copied.
+    Checked: magic, lengths, checksum, codec, that there is at least one record, and that the
+    header's record count is the payload's own, because offsets are given by the header's. Of a
+    compressed payload only the beginning is decompressed, for its count; nothing is copied.
     Raises: CorruptBatch for the first wrong batch; then none of the set may be stored.
     """
     batches: list[tuple[int, int, int, int]] = []
@@ -91,9 +92,31 @@ def check_record_set(data: memoryview) -> list[tuple[int, int, int, int]]:
                 )
         elif codec > _CODEC_MAX:
             raise CorruptBatch(f"batch at {position}: {codec} is no codec")
+        else:
+            payload_at = BATCH_HEADER_SIZE
+            if attributes & SCHEMA_ID_BIT:
+                payload_at += SCHEMA_ID_SIZE
+            count = _packed_count(data[position + payload_at : position + size], codec, position)
+            if count != last_offset_delta + 1:
+                raise CorruptBatch(
+                    f"batch at {position}: {count} compressed records, "
+                    f"last offset delta {last_offset_delta}"
+                )
         batches.append((position, size, last_offset_delta + 1, codec))
         position += size
     return batches
+
+
+def _packed_count(payload: memoryview, codec: int, position: int) -> int:
+    """The record count at the beginning of a compressed payload. Raises CorruptBatch."""
+    try:
+        start = decompress_start(BatchCompression(codec), payload, _COUNT.size)
+    except RemoteProtocolError as error:
+        raise CorruptBatch(f"batch at {position}: {error}") from error
+    if len(start) < _COUNT.size:
+        raise CorruptBatch(f"batch at {position}: no records")
+    (count,) = _COUNT.unpack(start)
+    return int(count)
 
 
 def iterate_headers(
