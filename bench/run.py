@@ -1,6 +1,6 @@
 """Compare the SPU with a small C server doing the same work, and print what came out.
 
-    python bench/run.py [--quick | --smoke] [--name MEASURE] [--json FILE]
+    python bench/run.py [--quick | --smoke] [--name MEASURE] [--event-loop LOOP] [--json FILE]
 
 Every comparison alternates floor, SPU, floor, SPU in one session; figures are medians, ratios are
 of the pairs. All data lies in a temporary folder that is deleted at the end; at most a few GiB are
@@ -9,6 +9,7 @@ there at once. How to read the table: README.md beside this file.
 
 import argparse
 import functools
+import importlib.util
 import itertools
 import json
 import os
@@ -176,17 +177,23 @@ class Bench:
     """One session: a folder, the fake controller, an SPU, and partitions used once each."""
 
     def __init__(
-        self, directory: Path, scale: Scale, report: Report, controller: FakeController
+        self,
+        directory: Path,
+        scale: Scale,
+        report: Report,
+        controller: FakeController,
+        spu_options: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
         self.scale = scale
         self.report = report
         self.controller = controller
+        self.spu_options = spu_options
         self.numbers = itertools.count()
         self.spu = self.start_spu()
 
     def start_spu(self) -> Spu:
-        spu = Spu(self.directory, self.controller.port)
+        spu = Spu(self.directory, self.controller.port, *self.spu_options)
         try:
             spu.wait_serving()
             self.controller.wait_registered()
@@ -461,6 +468,9 @@ def main() -> None:
     ):
         parser.add_argument(name, dest="scale", action="store_const", const=scale, help=use)
     parser.add_argument("--name", choices=MEASURES, action="append", help="only this one")
+    parser.add_argument(
+        "--event-loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="the SPU's"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     arguments = parser.parse_args()
     allow_many_files()
@@ -468,12 +478,15 @@ def main() -> None:
     report = Report()
     print(
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores; servers on core {min(SERVER_CORES)}, load on {min(LOAD_CORES)}"
+        f"{os.cpu_count()} cores; servers on core {min(SERVER_CORES)}, load on {min(LOAD_CORES)}, "
+        f"event loop {arguments.event_loop}"
+        + (" (uvloop is installed)" if importlib.util.find_spec("uvloop") else "")
     )
     try:
         build(directory)
         with FakeController() as controller:
-            bench = Bench(directory, arguments.scale, report, controller)
+            options = ("--event-loop", arguments.event_loop)
+            bench = Bench(directory, arguments.scale, report, controller, options)
             try:
                 bench.warm_up()
                 for name in arguments.name or MEASURES:

@@ -7,6 +7,7 @@ SIGTERM and SIGINT stop it cleanly. Exit 1 when it cannot start; the reason is t
 """
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -36,6 +37,7 @@ def main() -> int:
     """Run the process; returns its exit code."""
     config = parse_config(sys.argv[1:], os.environ)
     _start_logging(config)
+    gc.freeze()  # modules live as long as the process: collections need not walk them
     try:
         with asyncio.Runner(loop_factory=_loop_factory(config.event_loop)) as runner:
             runner.run(run(config))

@@ -113,9 +113,17 @@ class SpuDoor:
             assert answer.error_code.error is ErrorCode.NONE, answer.error_code
             if not answer.records:
                 return found
-            for header, records in decode_record_set(answer.records, size_bytes_max=1 << 28):
-                found += [(header.base_offset + n, r.value) for n, r in enumerate(records)]
-                position = header.base_offset + len(records)
+            found += self.records_of(answer)
+            position = found[-1][0] + 1
+
+    @staticmethod
+    def records_of(answer: Any) -> list[tuple[int, bytes]]:
+        """(offset, value) of every record in a partition's answer."""
+        return [
+            (header.base_offset + number, record.value)
+            for header, records in decode_record_set(answer.records, size_bytes_max=1 << 28)
+            for number, record in enumerate(records)
+        ]
 
     async def start_offset(self, topic: str, partition: int = 0) -> int:
         """The first offset that is kept."""

@@ -7,6 +7,7 @@ space again. Needs the right to mount; elsewhere the fake disk of the storage te
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def small_disk(
     finally:
         for place in mounted:
             data_dir = place if whole_data else place.parent
-            stop = ["python", "-m", "fluvio_local", "stop", "--data-dir", str(data_dir)]
-            subprocess.run(stop, check=False, executable=psutil.Process().exe())
+            stop = [sys.executable, "-m", "fluvio_local", "stop", "--data-dir", str(data_dir)]
+            subprocess.run(stop, check=False)
             subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
@@ -133,9 +134,7 @@ def test_writing_stops_reading_goes_on_and_writing_resumes(
     asyncio.run(after())
 
 
-def test_killed_on_a_full_disk(
-    small_disk: Any, open_spu: Any, no_gap: Any, kill_nine: Any
-) -> None:
+def test_killed_on_a_full_disk(small_disk: Any, open_spu: Any, no_gap: Any, kill_nine: Any) -> None:
     """Starting needs no space either, and the start does not lose what was acknowledged."""
     acknowledged: dict[int, bytes] = {}
 
@@ -161,6 +160,11 @@ def test_killed_on_a_full_disk(
     asyncio.run(scenario())
 
 
+async def create_many(client: Any) -> None:
+    for number in range(200):
+        await client.admin.topics.create(f"too-much-{number}", partitions=8)
+
+
 @pytest.mark.parametrize("small_disk", ["everything"], indirect=True)
 def test_the_controller_lives_on_a_full_disk(
     small_disk: Any,
@@ -179,8 +183,7 @@ def test_the_controller_lives_on_a_full_disk(
                     except OSError:
                         break
             with pytest.raises(FluvioError):
-                for number in range(200):
-                    await client.admin.topics.create(f"too-much-{number}", partitions=8)
+                await create_many(client)
             names = {topic.name for topic in await client.admin.topics.list()}
             assert TOPIC in names
             async with open_spu(small_disk) as door:

@@ -310,3 +310,10 @@ def test_kubernetes_is_not_in_this_release(cluster: Any) -> None:
     both = cluster.fluvio("cluster", "start", "--k8", "--local", check=False)
     assert both.returncode == 2
     assert "cannot be used with" in both.stderr
+
+
+@pytest.mark.parametrize("text", ["often", "group:5", "group:0:10", "every-batch:1"])
+def test_a_durability_that_is_none_is_refused_at_once(cluster: Any, text: str) -> None:
+    refused = cluster.fluvio("cluster", "start", "--durability", text, check=False)
+    assert refused.returncode == 2
+    assert f"invalid value '{text}' for '--durability <POLICY>'" in refused.stderr

@@ -413,6 +413,17 @@ def test_the_command_of_an_spu() -> None:
     )
 
 
+def test_the_command_of_an_spu_with_a_durability() -> None:
+    command = spu_command(
+        desired(SPU)[0].spec,
+        bind_host="127.0.0.1",
+        controller=Address("127.0.0.1", 9004),
+        log_base_directory=Path("/data"),
+        durability="group:5:65536",
+    )
+    assert command[-2:] == ("--durability", "group:5:65536")
+
+
 def test_large_logs_move_on_and_the_oldest_goes(tmp_path: Path) -> None:
     log = tmp_path / "spu-1.log"
     rotate_log(log, size_bytes_max=10, files_kept=2)

@@ -10,8 +10,10 @@ from fluvio_protocol.record import (
     CorruptBatch,
     Record,
     check_record_set,
+    compress,
     crc32c,
     decode_record_set,
+    decompress,
     encode_batch,
     iterate_batches,
     iterate_headers,
@@ -71,6 +73,14 @@ def plain_check(data: bytes) -> list[tuple[int, int, int, int]] | None:
             if len(payload) < 4 or signed(payload[:4]) != last_offset_delta + 1:
                 return None
             if len(payload) - 4 < 7 * (last_offset_delta + 1):
+                return None
+        else:
+            payload = batch[61:] if attributes & 0x10 else batch[57:]
+            try:
+                unpacked = decompress(BatchCompression(codec), payload, size_bytes_max=MIB)
+            except RemoteProtocolError:
+                return None
+            if len(unpacked) < 4 or signed(unpacked[:4]) != last_offset_delta + 1:
                 return None
         found.append((position, len(batch), last_offset_delta + 1, codec))
         position += len(batch)
@@ -134,6 +144,51 @@ def test_sealed_batches_are_judged_as_the_dumb_twin_does(
     )
     agree(batch + following)
     agree(batch + batch)
+
+
+COMPRESSED = [codec for codec in BatchCompression if codec is not BatchCompression.NONE]
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+@pytest.mark.parametrize("schema", [b"", b"\0\0\0\7"])
+@pytest.mark.parametrize(
+    ("claimed", "holds", "fine"),
+    [(1, 1, True), (2, 2, True), (1, 2, False), (2, 1, False), (1 << 31, 2, False)],
+)
+def test_a_compressed_payload_holds_as_many_records_as_the_header_says(
+    codec: BatchCompression, schema: bytes, claimed: int, holds: int, fine: bool
+) -> None:
+    payload = compress(codec, holds.to_bytes(4) + bytes(50_000))
+    batch = seal(
+        schema + payload,
+        attributes=codec | (0x10 if schema else 0),
+        last_offset_delta=claimed - 1,
+        first_timestamp=-1,
+        max_timestamp=-1,
+        base_offset=0,
+    )
+    if fine:
+        assert check_record_set(memoryview(batch)) == [(0, len(batch), claimed, codec)]
+    else:
+        with pytest.raises(CorruptBatch, match=f"{holds} compressed records"):
+            check_record_set(memoryview(batch))
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+@pytest.mark.parametrize("payload", [b"garbage", bytes(30), None])
+def test_a_payload_that_is_not_of_its_codec_is_refused(
+    codec: BatchCompression, payload: bytes | None
+) -> None:
+    batch = seal(
+        compress(codec, b"\0\0") if payload is None else payload,
+        attributes=codec,
+        last_offset_delta=0,
+        first_timestamp=-1,
+        max_timestamp=-1,
+        base_offset=0,
+    )
+    with pytest.raises(CorruptBatch):
+        check_record_set(memoryview(batch))
 
 
 @given(data=st.binary(max_size=200))

@@ -11,6 +11,7 @@ from fluvio_protocol.api.header import encode_request
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.mirror import RemoteMirror
+from fluvio_protocol.metadata.partition import PartitionResolution
 from fluvio_protocol.metadata.smart_module import (
     SmartModuleMetadata,
     SmartModulePackage,
@@ -241,6 +242,30 @@ async def test_add_partitions(make_cluster: Any) -> None:
     found = names(await client.request(ListRequest(kind=Kind.PARTITION)))
     assert found == [f"t1-{number}" for number in range(5)]
     assert [cluster.get(Kind.PARTITION, f"t1-{n}").uid for n in range(2)] == before
+
+
+async def test_added_partitions_do_not_wait_for_old_ones_that_are_offline(
+    make_cluster: Any,
+) -> None:
+    cluster = await make_cluster(2)
+    client = await cluster.client()
+    await client.request(CreateRequest(name="t1", spec=topic(4)))
+    cluster.spus[0].disconnect()
+    await cluster.until(
+        lambda: any(
+            item.status.resolution is PartitionResolution.LEADER_OFFLINE
+            for item in cluster.app.memory_store.of(Kind.PARTITION)
+            if item.name.startswith("t1-")
+        )
+    )
+    status = await client.request(
+        UpdateRequest(kind=Kind.TOPIC, key="t1", action=AddPartition(count=2))
+    )
+    assert not status.error_code
+    for number in (4, 5):
+        added = cluster.get(Kind.PARTITION, f"t1-{number}")
+        assert added.spec.leader == cluster.spus[1].spu_id
+        assert added.status.resolution is PartitionResolution.ONLINE
 
 
 @pytest.mark.parametrize(

@@ -344,3 +344,44 @@ async def test_retention_and_checkpoints_visit_every_replica(
         stored = (folder(spu, f"r-{partition}") / "replication.chk").read_bytes()
         assert int.from_bytes(stored, "big") == 20
     assert len(spu.app.registry.take_reports()) == 25
+
+
+@pytest.mark.parametrize("left", [b"", b"uid-", b"\0\0\0\0\0\0"])
+async def test_an_identity_that_was_lost_with_the_power_costs_no_records(
+    spu_factory: Any, assignment: Any, batch: Any, left: bytes
+) -> None:
+    async with AsyncExitStack() as stack:
+        spu = await spu_factory.start(assignment(), stack=stack)
+        client = await spu.client()
+        await client.produce("t", batch("kept"))
+        identity = folder(spu, "t-0") / "partition.uid"
+        whole = identity.read_bytes()
+    identity.write_bytes(left)
+    spu = await spu_factory.start(assignment())
+    assert spu.replica().leo == 1
+    assert identity.read_bytes() == whole
+
+
+async def test_every_log_is_synced_now_and_then(
+    spu_factory: Any, assignment: Any, batch: Any
+) -> None:
+    spu = await spu_factory.start(assignment())
+    client = await spu.client()
+    await client.produce("t", batch("a"))
+    log = spu.replica().log
+    now_ms = 1_700_000_000_000
+
+    async def visit(after_ms: int) -> int:
+        nonlocal now_ms
+        now_ms += after_ms
+        spu.replica().keep_house(now_ms)
+        await spu.app.workers.wait_idle()
+        return int(log.unsynced_bytes)
+
+    assert log.unsynced_bytes
+    assert await visit(0) == 0
+    await client.produce("t", batch("b"))
+    assert await visit(1000) > 0
+    assert await visit(60_000) == 0
+    await client.produce("t", batch("c"))
+    assert await visit(-7_200_000) == 0  # the clock was set back

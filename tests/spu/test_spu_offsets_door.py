@@ -142,6 +142,26 @@ async def test_consumer_offsets_are_kept_and_resumed_from(
     assert [one.consumer_id for one in answer.consumers] == ["two"]
 
 
+@pytest.mark.parametrize(
+    ("stored", "start"),
+    [(0, 1), (2, 3), (3, 3), (100, 3), ((1 << 63) - 1, 3), (-1, 0), (-(1 << 63), 0)],
+)
+async def test_older_clients_start_where_there_is_something(
+    spu: Any, client: Any, assignment: Any, batch: Any, stored: int, start: int
+) -> None:
+    await spu.assign(assignment("consumer-offset"))
+    await client.produce("t", batch("a", "b", "c"))
+    stream = StreamFetchRequest(
+        topic="t", partition=PartitionId(0), fetch_offset=Offset(3), consumer_id="c"
+    )
+    client.send(stream, 25)
+    update = UpdateConsumerOffsetRequest(offset=Offset(stored), session_id=1)
+    assert (await client.call(update, 25)).error_code.error is ErrorCode.NONE
+    answer = await client.call(offsets_request(("t", (0,)), consumer_id="c"), 23)
+    (found,) = answer.topics[0].partitions
+    assert (found.start_offset, found.last_stable_offset) == (start, 3)
+
+
 async def test_consumer_offset_of_a_stream_that_has_none(
     spu: Any, client: Any, assignment: Any
 ) -> None:

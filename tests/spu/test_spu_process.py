@@ -92,9 +92,7 @@ async def test_a_process_starts_registers_and_stops_cleanly(
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    process = await start_process(
-        tmp_path, "--sc", f"127.0.0.1:{port}", "--event-loop", event_loop
-    )
+    process = await start_process(tmp_path, "--sc", f"127.0.0.1:{port}", "--event-loop", event_loop)
     async with asyncio.timeout(30):
         frame = await arrived
         assert frame[:2] == (2000).to_bytes(2, "big")

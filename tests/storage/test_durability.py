@@ -1,5 +1,7 @@
 """Policies as text, and what a sync covers."""
 
+from random import Random
+
 import pytest
 from fake_disk import FakeDisk
 from log_twin import SMALL, as_input, make_batch
@@ -56,6 +58,38 @@ def test_one_sync_covers_all_segments_since_the_last(disk: FakeDisk) -> None:
     log.sync_handle().run()
     assert disk.calls["sync_data"] == 4
     assert disk.calls["sync_directory"] == 2, "the folder and the one it is in, once"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_names_of_new_segments_are_synced_too(disk: FakeDisk, seed: int) -> None:
+    log = Log.open(disk, DIRECTORY, SMALL)
+    for _ in range(3):
+        for _ in range(20):
+            log.append(as_input([make_batch(2, payload_size=100)]))
+        log.sync_handle().run()
+    durable = log.durable_offset
+    assert durable == 120
+    disk.lose_power(Random(seed))
+    log = Log.open(disk, DIRECTORY, SMALL)
+    assert log.recovery.clean
+    assert log.end_offset == durable
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_power_cut_after_a_truncation_leaves_no_hole(disk: FakeDisk, seed: int) -> None:
+    log = Log.open(disk, DIRECTORY, SMALL)
+    for _ in range(60):
+        log.append(as_input([make_batch(2, payload_size=100)]))
+    log.sync_handle().run()
+    log.truncate(Offset(30))
+    disk.lose_power(Random(seed))
+    log = Log.open(disk, DIRECTORY, SMALL)
+    assert log.recovery.clean
+    assert log.end_offset >= 30
+    offset = Offset(0)
+    while piece := log.read(offset, end=log.end_offset, max_bytes=1):
+        offset = piece.next_offset
+    assert offset == log.end_offset
 
 
 def test_a_sync_says_nothing_before_it_has_run(disk: FakeDisk) -> None:

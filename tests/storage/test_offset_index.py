@@ -91,7 +91,9 @@ def test_a_full_index_takes_no_more() -> None:
 def test_the_ring_keeps_the_last_batches() -> None:
     ring = TailRing()
     for number in range(5000):
-        ring.note(number, number * 10)
+        ring.offsets.append(number)
+        ring.positions.append(number * 10)
+        ring.shorten()
         assert len(ring.offsets) == len(ring.positions) < 256
         assert ring.offsets[-1] == number
         assert list(ring.positions) == [one * 10 for one in ring.offsets]

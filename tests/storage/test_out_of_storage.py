@@ -30,7 +30,7 @@ def log(disk: FakeDisk) -> Log:
 def readable(log: Log) -> int:
     """Offsets that come back, from the start."""
     offset = log.start_offset
-    while piece := log.read(offset, end=log.end_offset, max_bytes=1):
+    while piece := log.read(offset, end=Offset(1 << 40), max_bytes=1):
         bytes(piece.view())
         offset = piece.next_offset
     return offset
@@ -164,6 +164,10 @@ class TestFailing:
         with pytest.raises(LogFailed):
             log.append(as_input([make_batch(1)]))
         assert log.end_offset == readable(log) == 2
+        piece = log.read(Offset(0), end=Offset(99), max_bytes=1 << 20)
+        assert piece is not None
+        assert piece.next_offset == 2, "what is left of a refused append is not handed out"
+        del piece
         disk.restart_process()
         again = Log.open(disk, DIRECTORY, SMALL)
         assert again.recovery.damaged == ()

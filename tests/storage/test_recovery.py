@@ -197,6 +197,19 @@ class TestCheckpoint:
         disk.restart_process()
         assert reopen(disk).recovery.walked_bytes == BATCH_SIZE
 
+    def test_a_high_watermark_from_beyond_the_end_does_not_come_true(self, disk: FakeDisk) -> None:
+        log = reopen(disk)
+        log.append(as_input([make_batch(2)]))
+        log.set_high_watermark(Offset(2))
+        log.checkpoint()
+        disk.restart_process()
+        disk.file(path(0)).truncate(0)
+        assert reopen(disk).high_watermark == 0
+        disk.restart_process()
+        reopen(disk).append(as_input([make_batch(5)]))
+        disk.restart_process()
+        assert reopen(disk).high_watermark == 0
+
     def test_torn_anywhere_or_changed_anywhere_it_is_not_believed(self, disk: FakeDisk) -> None:
         content = write_log(disk, 10)
         log = reopen(disk)
@@ -231,7 +244,7 @@ class TestCheckpoint:
         log = reopen(disk)
         others = []
         for number in range(12):
-            batch = make_batch(1, payload_size=100, fill=100 + number)
+            batch = make_batch(2, payload_size=100, fill=100 + number)
             log.append(as_input([batch]))
             others.append(bytes(batch))
         disk.restart_process()

@@ -12,9 +12,14 @@ from fluvio_sc.memory_store import MemoryStore
 
 
 async def wait_until_usable(
-    topic: StoredObject, memory_store: MemoryStore, timeout_s: float, *, stored: str
+    topic: StoredObject,
+    memory_store: MemoryStore,
+    timeout_s: float,
+    *,
+    stored: str,
+    first: int = 0,
 ) -> None:
-    """Return once every partition is online.
+    """Return once every partition is online, from number `first` on.
 
     stored: what has been done in any case, for the text of a refusal
     Raises: Refused, with TOPIC_NOT_PROVISIONED as soon as it is known that there are too few
@@ -22,18 +27,20 @@ async def wait_until_usable(
     """
 
     def outcome() -> Refused | bool | None:
-        return _outcome(topic, memory_store, stored)
+        return _outcome(topic, memory_store, stored, first)
 
     reached = await memory_store.wait_until(outcome, timeout_s)
     if isinstance(reached, Refused):
         raise reached
     if reached is None:
-        total = partition_count(topic.spec)
-        online = online_count(topic, memory_store)
+        total = partition_count(topic.spec) - first
+        online = online_count(topic, memory_store, first)
         raise Refused(ErrorCode.TOPIC_NOT_PROVISIONED, f"only {online} out of {total} provisioned")
 
 
-def _outcome(topic: StoredObject, memory_store: MemoryStore, stored: str) -> Refused | bool | None:
+def _outcome(
+    topic: StoredObject, memory_store: MemoryStore, stored: str, first: int
+) -> Refused | bool | None:
     """True: usable. Refused: will not be. None: not known yet."""
     now = memory_store.get(Kind.TOPIC, topic.name)
     if now is None or now.uid != topic.uid or now.deletion_requested:
@@ -46,13 +53,14 @@ def _outcome(topic: StoredObject, memory_store: MemoryStore, stored: str) -> Ref
         )
     if resolution is not TopicResolution.PROVISIONED:
         return None
-    return True if online_count(now, memory_store) == partition_count(now.spec) else None
+    wanted = partition_count(now.spec) - first
+    return True if online_count(now, memory_store, first) == wanted else None
 
 
-def online_count(topic: StoredObject, memory_store: MemoryStore) -> int:
-    """How many of the topic's partitions can be used."""
+def online_count(topic: StoredObject, memory_store: MemoryStore, first: int = 0) -> int:
+    """How many of the topic's partitions can be used, from number `first` on."""
     count = 0
-    for number in range(partition_count(topic.spec)):
+    for number in range(first, partition_count(topic.spec)):
         name = str(ReplicaKey(topic.name, PartitionId(number)))
         partition = memory_store.get(Kind.PARTITION, name)
         if (

@@ -1,4 +1,7 @@
-"""Update (1006): more partitions, or one more mirror, for a topic."""
+"""Update (1006): more partitions, or one more mirror, for a topic.
+
+Answered when the new partitions can be used; older ones may be offline meanwhile.
+"""
 
 from fluvio_protocol.codec import Reader
 from fluvio_protocol.errors import ErrorCode, FluvioError, ProtocolError
@@ -7,8 +10,11 @@ from fluvio_protocol.sc_public.status import Status
 from fluvio_protocol.sc_public.update import AddPartition, UpdateRequest
 from fluvio_sc.config import ScTimings
 from fluvio_sc.controller import Controller
+from fluvio_sc.core.actions import Action
 from fluvio_sc.core.admission import admit_topic_update
+from fluvio_sc.core.cluster_state import ClusterState
 from fluvio_sc.core.errors import Refused
+from fluvio_sc.core.validation import partition_count
 from fluvio_sc.memory_store import MemoryStore
 from fluvio_sc.public_api.api_versions import check_version
 from fluvio_sc.public_api.object_requests import decode_object_request, refusal
@@ -44,12 +50,25 @@ async def _update(
     memory_store: MemoryStore,
     timings: ScTimings,
 ) -> None:
-    await controller.execute(lambda state: admit_topic_update(request.key, request.action, state))
+    first_new = 0
+
+    def decide(state: ClusterState) -> list[Action]:
+        nonlocal first_new
+        actions = admit_topic_update(request.key, request.action, state)
+        before = state.get(Kind.TOPIC, request.key)
+        first_new = 0 if before is None else partition_count(before.spec)
+        return actions
+
+    await controller.execute(decide)
     if not isinstance(request.action, AddPartition):
         return
     topic = memory_store.get(Kind.TOPIC, request.key)
     if topic is None:
         raise Refused(ErrorCode.TOPIC_DELETED, f"topic '{request.key}' was deleted at once")
     await wait_until_usable(
-        topic, memory_store, timings.create_wait_s, stored="partitions added to the topic"
+        topic,
+        memory_store,
+        timings.create_wait_s,
+        stored="partitions added to the topic",
+        first=first_new,
     )

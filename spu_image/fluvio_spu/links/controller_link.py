@@ -31,9 +31,13 @@ from fluvio_spu.replica.registry import ReplicaRegistry
 _log = logging.getLogger(__name__)
 
 REGISTER_TIMEOUT_S = 10.0
-URGENT_REPORT_DELAY_S = 0.005
+URGENT_REPORT_DELAY_S = 0.001
 """News that clients wait for (a replica opened or removed) leaves after this pause, so that a
 hundred partitions opened together make one report."""
+
+STEADY_SESSION_S = 5.0
+"""A session that ended sooner counts as a failed attempt: two processes with the same id end each
+other's, and would do so as fast as they can connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +190,12 @@ class ControllerLink:
                     response.error_message or response.error_code.error.name,
                 )
                 return
-            self._backoff.reset()
             self.connected.set()
             _log.info("event=registered spu=%s", self.spu_id)
+            registered_at_s = asyncio.get_running_loop().time()
             await self._report_until_lost(session, response.heartbeat_interval_ms / 1000)
+            if asyncio.get_running_loop().time() - registered_at_s >= STEADY_SESSION_S:
+                self._backoff.reset()
         finally:
             connection.close("link ends")
 

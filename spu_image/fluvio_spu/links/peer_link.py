@@ -1,7 +1,8 @@
 """Consumer offsets, wherever their topic is led: kept here, or forwarded to the leader's SPU.
 
 Callers are the public API (a consumer flushes its offset at the leader of the partition it reads)
-and nobody else. One connection per peer, opened when first needed and dropped when it fails.
+and nobody else. One connection per peer, opened when first needed and dropped when it fails; a
+peer that is away is asked again for a few seconds before the consumer is told.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from fluvio_protocol.spu_private.consumer_offset import (
     PeerUpdateConsumerOffset,
 )
 from fluvio_protocol.types import Offset, ReplicaKey, SpuId
+from fluvio_socket.backoff import Backoff
+from fluvio_socket.errors import ConnectFailed, SocketError
 from fluvio_socket.multiplexer import MultiplexedConnection
 from fluvio_spu.links.controller_link import SpuDirectory
 from fluvio_spu.replica.consumer_offset_store import CONSUMER_OFFSET_REPLICA, ConsumerOffsetStore
@@ -50,12 +53,9 @@ class ConsumerOffsetGateway:
 
     async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
         """The last consumed offset; None when none is stored, or nobody can tell now."""
-        leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
-        if leader == self._spu_id:
+        if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) == self._spu_id:
             return await self.store.get(replica, consumer_id)
-        answer = await self._ask(
-            leader, PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id)
-        )
+        answer = await self._ask(PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id))
         if isinstance(answer, ErrorStatus):
             return None
         offset: Offset | None = answer.offset
@@ -63,16 +63,14 @@ class ConsumerOffsetGateway:
 
     async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> ErrorStatus:
         """Store the last consumed offset. The status is the client's answer."""
-        leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
-        if leader == self._spu_id:
+        if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) == self._spu_id:
             try:
                 await self.store.update(replica, consumer_id, offset)
             except FluvioError as error:
                 return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
             return SUCCESS
         answer = await self._ask(
-            leader,
-            PeerUpdateConsumerOffset(replica=replica, consumer_id=consumer_id, offset=offset),
+            PeerUpdateConsumerOffset(replica=replica, consumer_id=consumer_id, offset=offset)
         )
         if isinstance(answer, ErrorStatus):
             return answer
@@ -85,20 +83,42 @@ class ConsumerOffsetGateway:
         for peer in peers.values():
             await peer.close()
 
-    async def _ask(self, leader: SpuId | None, request: Message) -> Any:
-        spu = None if leader is None else self._directory.get(leader)
-        if leader is None or spu is None:
-            return NOT_LEADER
+    async def _ask(self, request: Message) -> Any:
+        """The peer's answer, or the status that says why there is none.
+
+        An SPU that restarts is away for a second or so, and then takes a moment to open its
+        partitions; a consumer should not fail over that. Asking twice does no harm.
+        """
+        backoff = Backoff(initial_s=0.02, maximum_s=0.5)
+        leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
+        problem = "no answer"
         try:
             async with asyncio.timeout(PEER_TIMEOUT_S):
-                peer = await self._peer(leader)
-                return await peer.request(request, version=0, timeout_s=PEER_TIMEOUT_S)
-        except (FluvioError, OSError, TimeoutError) as error:
-            _log.warning("event=peer_failed peer=%s reason=%s", leader, error)
-            return ErrorStatus(
-                ErrorCode.OFFSET_FLUSH_REQUEST_ERROR,
-                (f"SPU {leader}, which keeps consumer offsets, does not answer: {error}"[:1000],),
-            )
+                while leader is not None and leader != self._spu_id:
+                    try:
+                        peer = await self._peer(leader)
+                        answer = await peer.request(request, version=0, timeout_s=PEER_TIMEOUT_S)
+                        if answer.error_code != NOT_LEADER:
+                            return answer
+                        problem = "it has not opened them"
+                    except SocketError as error:
+                        problem = str(error)
+                    await asyncio.sleep(backoff.next_delay_s())
+                    leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
+                return NOT_LEADER
+        except TimeoutError:
+            await self._drop(leader)
+        except (FluvioError, OSError) as error:
+            problem = str(error)
+        _log.warning("event=peer_failed peer=%s reason=%s", leader, problem)
+        text = f"SPU {leader}, which keeps consumer offsets, does not answer: {problem}"
+        return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (text[:1000],))
+
+    async def _drop(self, leader: SpuId | None) -> None:
+        """A peer that says nothing may be gone with its connection standing."""
+        peer = None if leader is None else self._peers.pop(leader, None)
+        if peer is not None:
+            await peer.close()
 
     async def _peer(self, leader: SpuId) -> MultiplexedConnection:
         async with self._dialling:
@@ -107,7 +127,7 @@ class ConsumerOffsetGateway:
                 return peer
             spu = self._directory.get(leader)
             if spu is None:
-                raise FluvioError(f"SPU {leader} is not known to the cluster")
+                raise ConnectFailed(f"SPU {leader} is not known to the cluster")
             peer = await MultiplexedConnection.connect(
                 spu.private_endpoint.host,
                 spu.private_endpoint.port,

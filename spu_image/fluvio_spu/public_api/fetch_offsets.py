@@ -90,9 +90,9 @@ def _partition(
     if replica is None:
         return PartitionOffsets(error_code=_NOT_LEADER, partition=partition)
     consumed = stored.get(key)
-    start = replica.start_offset if consumed is None else Offset(consumed + 1)
-    return PartitionOffsets(
-        partition=partition,
-        start_offset=start,
-        last_stable_offset=Offset(replica.hw.value),
-    )
+    start, end = replica.start_offset, Offset(replica.hw.value)
+    if consumed is not None:
+        # Whatever was stored, and whatever retention took since: clients need start <= end, and
+        # would fail at an offset that is not there.
+        start = Offset(max(start, min(consumed + 1, end)))
+    return PartitionOffsets(partition=partition, start_offset=start, last_stable_offset=end)

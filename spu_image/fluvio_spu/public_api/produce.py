@@ -12,6 +12,8 @@ everything known about its target, one append per partition and one send per rea
 
 A client's requests to one partition differ only behind that beginning. `Route` remembers it, for
 requests of exactly one record set; all others take the general way through `ProduceExchange`.
+Beginnings of one topic are equally long, so one `unpack_from` of the size that the last one had
+yields everything in front of the records.
 
 Acknowledgements wait only if they must: for a sync under the durability policy, or for the high
 watermark. One waiter stands for all entries of one append that wait for the same thing; while
@@ -19,6 +21,7 @@ they wait, later requests go on. Source: fluvio-spu/src/services/public/produce_
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING
@@ -28,7 +31,7 @@ from fluvio_protocol.errors import ErrorCode, FluvioError, RemoteProtocolError
 from fluvio_protocol.record import CorruptBatch, check_record_set
 from fluvio_protocol.types import PartitionId, ReplicaKey
 from fluvio_spu.public_api.produce_answer import ProduceExchange, ReplicaWriter, Route
-from fluvio_spu.public_api.produce_request import SMART_MODULES_SINCE, parse_produce
+from fluvio_spu.public_api.produce_request import parse_produce
 from fluvio_spu.replica.callback_heap import Waiter
 from fluvio_spu.replica.errors import error_status
 from fluvio_spu.replica.offsets import OffsetWatch
@@ -38,11 +41,19 @@ if TYPE_CHECKING:
     from fluvio_spu.public_api.service import PublicService
     from fluvio_spu.public_api.session import PublicSession
 
+PRODUCE_KEY = 0
+
 _NAME_LENGTH_AT = 11
 _NAME_AT = 13
 _I16 = Struct(">h")
 _I32 = Struct(">i")
-_NO_SMART_MODULES = b"\0\0\0\0"
+
+
+@lru_cache(maxsize=256)
+def _layout(begin_size: int) -> Struct:
+    """Key, version, correlation id, a beginning of that size, length of the record set."""
+    return Struct(f">hhi{begin_size}si")
+
 
 _RoutedAck = tuple[Route, int, int, int]
 _EntryAck = tuple[ProduceExchange, int, int, int]
@@ -120,12 +131,14 @@ class ProduceCollector:
 
     __slots__ = (
         "_answers",
+        "_begin_size",
         "_deadlines",
         "_metrics",
         "_registry",
         "_routes",
         "_routes_max",
         "_session",
+        "_unpack",
         "_writers",
         "_written_to",
         "has_work",
@@ -138,38 +151,42 @@ class ProduceCollector:
         self._deadlines = service.deadlines
         self._routes_max = service.limits.routes_max
         self._routes: dict[bytes, Route] = {}
+        self._expect(0)
         self._writers: dict[Replica, ReplicaWriter] = {}
         self._written_to: list[ReplicaWriter] = []
         self._answers: list[bytes] = []
         self.has_work = False
 
-    def add(self, frame: memoryview, version: int, correlation_id: int, body: int) -> None:
-        """Collect one request. Raises RemoteProtocolError for one that cannot be read."""
-        self.has_work = True
+    def add_known(self, frame: memoryview) -> bool:
+        """Collect a request whose beginning is known; False for one to look at more closely."""
         try:
-            (name_length,) = _I16.unpack_from(frame, body + _NAME_LENGTH_AT)
-            records_at = body + _NAME_AT + name_length + 12
-            (length,) = _I32.unpack_from(frame, records_at - 4)
-            route = self._routes.get(bytes(frame[8 : records_at - 4]))
+            key, version, correlation_id, begin, length = self._unpack(frame)
         except StructError:
-            route = None
-        if route is None or route.version != version or not route.replica.serving:
-            self._add_general(frame, version, correlation_id, body)
-            return
-        end = records_at + length
-        if length <= 0 or frame[end:] != (
-            _NO_SMART_MODULES if version >= SMART_MODULES_SINCE else b""
+            return False
+        route = self._routes.get(begin)
+        if (
+            route is None
+            or key != PRODUCE_KEY
+            or version != route.version
+            or length <= 0
+            or not route.replica.serving
         ):
-            self._add_general(frame, version, correlation_id, body)
-            return
+            return False
+        records_at = 12 + len(begin)
+        end = records_at + length
+        if len(frame) - end != route.end_size or (
+            route.end_size and _I32.unpack_from(frame, end)[0]
+        ):
+            return False
+        self.has_work = True
         records = frame[records_at:end]
-        writer = route.writer
-        replica = route.replica
         try:
             batches = check_record_set(records)
         except CorruptBatch as error:
             self._refuse_routed(route, correlation_id, self._corrupt(error))
-            return
+            return True
+        writer = route.writer
+        replica = route.replica
         first = writer.record_count
         if len(batches) == 1:
             _, size, count, codec = batches[0]
@@ -177,18 +194,39 @@ class ProduceCollector:
                 refused = _refusal(replica, batches)
                 assert refused is not None
                 self._refuse_routed(route, correlation_id, refused)
-                return
+                return True
             writer.batches.append((records, count))
             writer.record_count = last = first + count
         else:
             refused = _refusal(replica, batches)
             if refused is not None:
                 self._refuse_routed(route, correlation_id, refused)
-                return
+                return True
             last = _collect(writer, records, batches)
         if not first:
             self._written_to.append(writer)
         writer.routed.append((route, correlation_id, first, last))
+        return True
+
+    def add(self, frame: memoryview, version: int, correlation_id: int, body: int) -> None:
+        """Collect one request. Raises RemoteProtocolError for one that cannot be read."""
+        try:
+            (name_length,) = _I16.unpack_from(frame, body + _NAME_LENGTH_AT)
+        except StructError:
+            name_length = 0
+        begin_size = body + _NAME_AT + name_length
+        if begin_size != self._begin_size and begin_size >= 0:
+            # Known, perhaps, but as long as the one before: topics take turns.
+            self._expect(begin_size)
+            if self.add_known(frame):
+                return
+        self.has_work = True
+        self._add_general(frame, version, correlation_id, body)
+
+    def _expect(self, begin_size: int) -> None:
+        """The next requests probably have a beginning of this size."""
+        self._begin_size = begin_size
+        self._unpack = _layout(begin_size).unpack_from
 
     def flush(self) -> None:
         """Append what was collected, one append per replica, and answer what can be."""
@@ -346,9 +384,10 @@ class ProduceCollector:
         if replica.hw.value < end:
             self._wait(replica, base, routed, entries)
             return
-        answers = self._answers
-        for route, correlation_id, first, _ in routed:
-            answers.append(route.pack(route.size, correlation_id, route.middle, base + first))
+        self._answers += [
+            route.pack(route.size, correlation_id, route.middle, base + first)
+            for route, correlation_id, first, _ in routed
+        ]
         for exchange, number, first, _ in entries:
             exchange.settle(number, SUCCESS, base + first)
 

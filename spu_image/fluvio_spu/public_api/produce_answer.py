@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
 from fluvio_protocol.codec import encode
+from fluvio_spu.public_api.produce_request import SMART_MODULES_SINCE
 from fluvio_spu.replica.replica import Replica
 
 if TYPE_CHECKING:
@@ -33,10 +34,14 @@ def throttle_size(version: int) -> int:
 
 
 class Route:
-    """Where requests with one same beginning go, and the frame that acknowledges them."""
+    """Where requests with one same beginning go, and the frame that acknowledges them.
+
+    end_size: bytes behind the record set
+    """
 
     __slots__ = (
         "committed",
+        "end_size",
         "middle",
         "pack",
         "partition",
@@ -65,6 +70,8 @@ class Route:
         self.partition = partition
         self.committed = committed
         self.timeout_ms = timeout_ms
+        # an empty list of SmartModules
+        self.end_size = 4 if version >= SMART_MODULES_SINCE else 0
         # one topic, one partition, no error: the last two bytes are the error code
         self.middle = b"".join(
             (_I32.pack(1), topic, _I32.pack(1), partition.to_bytes(4, "big"), b"\0\0")

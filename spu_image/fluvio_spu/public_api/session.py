@@ -20,7 +20,7 @@ from fluvio_protocol.codec import Message
 from fluvio_protocol.errors import RemoteProtocolError
 from fluvio_socket.connection import Connection
 from fluvio_socket.send_queue import Buffer
-from fluvio_spu.public_api.produce import ProduceCollector
+from fluvio_spu.public_api.produce import PRODUCE_KEY, ProduceCollector
 
 if TYPE_CHECKING:
     from fluvio_spu.public_api.service import PublicService
@@ -31,7 +31,6 @@ _log = logging.getLogger(__name__)
 HEAD = Struct(">Hhih")
 """api key, version, correlation id, length of the client id that follows"""
 
-PRODUCE_KEY = 0
 PRODUCE_VERSION_MAX = 25
 OUTBOX_BYTES_MAX = 1 << 20
 OUTBOX_BUFFERS_MAX = 256
@@ -80,9 +79,12 @@ class PublicSession:
         """Handle all requests of one read. Raises RemoteProtocolError, which ends the client."""
         self._in_read = True
         produce = self.produce
+        add_known = produce.add_known
         unpack_head = HEAD.unpack_from
         try:
             for frame in frames:
+                if add_known(frame):
+                    continue
                 if len(frame) < 10:
                     raise RemoteProtocolError(f"request of {len(frame)} bytes has no header")
                 key, version, correlation_id, client_id_length = unpack_head(frame)

@@ -11,12 +11,15 @@ key is a ReplicaKey and the consumer id; value an i64 offset, a u64 time in seco
 behind what Fluvio reads) the identity of the partition object as a string: the offset of a
 deleted topic must not be taken for one of a new topic with the same name. After a bounded number
 of changes one batch with a checkpoint and all live entries is appended, so loading reads back
-only that far, however old the log is.
+only that far, however old the log is. A large table is encoded and decoded in a worker thread; what
+changes while a checkpoint is being encoded is appended to it at the end.
 """
 
 import asyncio
+import logging
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Protocol
 
 from fluvio_protocol.api.error_code import ErrorStatus
@@ -25,17 +28,22 @@ from fluvio_protocol.codec import decode as decode_message
 from fluvio_protocol.codec import encode as encode_message
 from fluvio_protocol.errors import ErrorCode, FluvioError, ProtocolError
 from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
-from fluvio_protocol.record.batch import decode_batch, encode_batch
+from fluvio_protocol.record.batch import BatchBuilder, decode_batch, encode_batch, read_header
 from fluvio_protocol.record.record import Record
 from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset, ConsumerOffsetFilter
 from fluvio_protocol.types import Offset, PartitionId, ReplicaKey
+from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
 from fluvio_spu.replica.registry import ReplicaRegistry
 from fluvio_spu.replica.replica import Replica
+from fluvio_spu.storage import LogSlice
+
+_log = logging.getLogger(__name__)
 
 CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
 CHANGES_BEFORE_CHECKPOINT_MIN = 100
-ENTRIES_MAX = 1_000_000
-"""Consumers times partitions that one cluster keeps; a new one beyond it is refused."""
+ENTRIES_MAX = 100_000
+"""Consumers times partitions that one cluster keeps; a new one beyond it is refused. A checkpoint
+with all of them is one batch: about 11 MB, a third of what a log takes."""
 
 CONSUMER_ID_LENGTH_MAX = 1024
 _SCAN_STEP_RECORDS = 1024
@@ -102,6 +110,8 @@ class ConsumerOffsetStore:
         self._changes = 0
         self._loaded_from: Replica | None = None
         self._loading = asyncio.Lock()
+        self._changed_meanwhile: list[bytes] | None = None
+        """raw changes since a checkpoint began to be encoded; None while none is"""
 
     async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
         """The offset of the last consumed record, if one is stored."""
@@ -128,7 +138,7 @@ class ConsumerOffsetStore:
         )
 
     async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> None:
-        """Store an offset; it is in the log when this returns.
+        """Store an offset; when this returns it is as safe as a record that was acknowledged.
 
         Raises: TooManyConsumerOffsets, and the errors of `Replica.append`.
         """
@@ -151,18 +161,20 @@ class ConsumerOffsetStore:
             modified_seconds=int(self._clock_s()),
             uid="" if assignment is None else assignment.uid,
         )
-        self._append(home, [_updated_entry(key, value)])
+        end = self._change(home, _updated_entry(key, value))
         self._entries[key] = value
         self._count_change(home)
+        await _until_durable(home, end)
 
     async def delete(self, replica: ReplicaKey, consumer_id: str) -> None:
         """Forget an offset; an unknown one is fine."""
         home = await self._ready()
         key = (replica, consumer_id)
         if key in self._entries:
-            self._append(home, [_deleted_entry(key)])
+            end = self._change(home, _deleted_entry(key))
             del self._entries[key]
             self._count_change(home)
+            await _until_durable(home, end)
 
     def _is_live(self, key: EntryKey, value: _Value) -> bool:
         """Whether the partition an offset speaks of still exists, and is the same one."""
@@ -191,45 +203,119 @@ class ConsumerOffsetStore:
         reach = _SCAN_STEP_RECORDS
         while True:
             start = Offset(max(log.start_offset, log.end_offset - reach))
-            entries: dict[EntryKey, _Value] = {}
-            changes = 0
-            complete = start == log.start_offset
+            replay = _Replay(complete=start == log.start_offset)
             position = start
             while position < log.end_offset:
                 found = log.read(position, end=log.end_offset, max_bytes=_READ_BYTES)
                 if found is None:
                     break
-                for value in _entry_values(found.view()):
-                    if value[:1] == bytes([_CHECKPOINT]):
-                        entries.clear()
-                        changes = 0
-                        complete = True
-                    else:
-                        _replay(entries, value)
-                        changes += 1
+                await home.workers.call(partial(replay.take, found))
                 position = found.next_offset
-                await asyncio.sleep(0)
-            if complete:
+            if replay.complete:
                 break
             reach *= 4
-        self._entries = entries
-        self._changes = changes
+        self._entries = replay.entries
+        self._changes = replay.changes
+        self._changed_meanwhile = None
         self._loaded_from = home
 
-    def _count_change(self, home: Replica) -> None:
-        self._changes += 1
-        if self._changes > max(CHANGES_BEFORE_CHECKPOINT_MIN, len(self._entries)):
-            self._drop_dead_entries()
-            live = [_updated_entry(key, value) for key, value in self._entries.items()]
-            self._append(home, [bytes([_CHECKPOINT]), *live])
-            self._changes = 0
+    def _change(self, home: Replica, raw: bytes) -> Offset:
+        """Append one change; returns the offset behind it."""
+        batch = encode_batch([Record(value=raw)], first_timestamp=self._clock_ms())
+        _, end = home.append([(memoryview(bytearray(batch)), 1)])
+        if self._changed_meanwhile is not None:
+            self._changed_meanwhile.append(raw)
+        return end
 
-    def _append(self, home: Replica, values: Sequence[bytes]) -> None:
-        batch = encode_batch(
-            [Record(value=value, offset_delta=index) for index, value in enumerate(values)],
-            first_timestamp=int(self._clock_s() * 1000),
-        )
-        home.append([(memoryview(bytearray(batch)), len(values))])
+    def _count_change(self, home: Replica) -> None:
+        """Begin a checkpoint when it is time. One that fails is tried again at the next change,
+        and is not the concern of whoever made this one."""
+        self._changes += 1
+        due = self._changes > max(CHANGES_BEFORE_CHECKPOINT_MIN, len(self._entries))
+        if not due or self._changed_meanwhile is not None:
+            return
+        self._drop_dead_entries()
+        meanwhile: list[bytes] = []
+        self._changed_meanwhile = meanwhile
+        entries, now_ms = dict(self._entries), self._clock_ms()
+
+        def is_over() -> bool:
+            """The table was loaded anew since, from another replica."""
+            return self._changed_meanwhile is not meanwhile
+
+        def encoded(batch: BatchBuilder) -> None:
+            if is_over():
+                return
+            self._changed_meanwhile = None
+            for raw in meanwhile:
+                batch.append(None, raw, now_ms)
+            try:
+                home.append([(memoryview(bytearray(batch.build())), batch.record_count)])
+            except FluvioError as error:
+                _log.warning("event=consumer_offset_checkpoint_failed reason=%s", error)
+                return
+            self._changes = len(meanwhile)
+
+        def failed(error: Exception) -> None:
+            _log.error("event=consumer_offset_checkpoint_failed reason=%r", error)
+            if not is_over():
+                self._changed_meanwhile = None
+
+        home.workers.run(lambda: _encode_checkpoint(entries, now_ms), encoded, failed)
+
+    def _clock_ms(self) -> int:
+        return int(self._clock_s() * 1000)
+
+
+class _Replay:
+    """The table as the log tells it, from some offset on.
+
+    complete: a checkpoint was among it, or it began where the log begins
+    """
+
+    __slots__ = ("changes", "complete", "entries")
+
+    def __init__(self, *, complete: bool) -> None:
+        self.complete = complete
+        self.entries: dict[EntryKey, _Value] = {}
+        self.changes = 0
+
+    def take(self, found: LogSlice) -> None:
+        """Apply the next batches. Runs in a worker thread."""
+        for value in _entry_values(found.view()):
+            if value[:1] == bytes([_CHECKPOINT]):
+                self.entries.clear()
+                self.changes = 0
+                self.complete = True
+            else:
+                _replay(self.entries, value)
+                self.changes += 1
+
+
+def _encode_checkpoint(entries: Mapping[EntryKey, _Value], now_ms: int) -> BatchBuilder:
+    """Runs in a worker thread."""
+    batch = BatchBuilder(now_ms)
+    batch.append(None, bytes([_CHECKPOINT]), now_ms)
+    for key, value in entries.items():
+        batch.append(None, _updated_entry(key, value), now_ms)
+    return batch
+
+
+async def _until_durable(home: Replica, end: Offset) -> None:
+    """Wait until the log below `end` is as safe as the policy wants. Raises NotLeader when the
+    replica stops before, ReplicaFailed when that cannot be."""
+    if home.durable.value >= end:
+        return
+    moved = asyncio.Event()
+    waiter = home.durable.wait(end, moved.set)
+    try:
+        await moved.wait()
+    finally:
+        waiter.cancel()
+    if home.durable.value < end:
+        if not home.serving:
+            raise NotLeader(f"{home.key} is not served here any more")
+        raise ReplicaFailed(f"{home.key}: what was appended may not be on disk")
 
 
 def _encode_key(key: EntryKey) -> bytes:
@@ -256,12 +342,24 @@ def _deleted_entry(key: EntryKey) -> bytes:
 
 
 def _entry_values(data: memoryview) -> Iterator[bytes]:
+    """Values of all records. Clients may produce to the topic: a batch that does not decode was
+    one of theirs, and must not take everybody's offsets with it."""
     position = 0
     while position < len(data):
-        header, records = decode_batch(data, position, len(data), size_bytes_max=_BATCH_BYTES_MAX)
+        header = read_header(data, position, len(data))
+        end = position + header.size_bytes
+        try:
+            _, records = decode_batch(data, position, end, size_bytes_max=_BATCH_BYTES_MAX)
+        except ProtocolError as error:
+            _log.warning(
+                "event=consumer_offset_batch_skipped offset=%s reason=%s",
+                header.base_offset,
+                error,
+            )
+            records = []
         for record in records:
             yield record.value
-        position += header.size_bytes
+        position = end
 
 
 def _replay(entries: dict[EntryKey, _Value], value: bytes) -> None:

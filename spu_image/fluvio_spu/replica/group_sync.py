@@ -1,8 +1,8 @@
 """When what was appended becomes durable: at once, in groups, or whenever the system likes.
 
-Called by replicas after each append. A sync runs in a worker thread, at most one per replica;
-the next one covers everything appended in the meantime (group commit). One timer serves all
-replicas that wait for their interval; while nothing is dirty there is none.
+Called by replicas after each append, and by their housekeeping. A sync runs in a worker thread, at
+most one per replica; the next one covers everything appended in the meantime (group commit). One
+timer serves all replicas that wait for their interval; while nothing is dirty there is none.
 """
 
 import asyncio
@@ -42,6 +42,10 @@ class GroupSync:
             delay_s = self._policy.interval_ms / 1000
             self._timer = self._loop.call_later(delay_s, self._interval_over)
 
+    def sync(self, replica: "Replica") -> None:
+        """Make durable what `replica` holds, whatever the policy; one that runs is enough."""
+        self._start(replica)
+
     def close(self) -> None:
         """Start no more syncs; those that run end with the workers."""
         self._dirty.clear()
@@ -58,6 +62,8 @@ class GroupSync:
         if replica in self._running:
             return  # _finished starts the next one
         self._dirty.discard(replica)
+        if not replica.serving:
+            return  # its log is being closed in a worker thread, which syncs it
         self._running.add(replica)
         handle = replica.log.sync_handle()
         self._workers.run(

@@ -4,9 +4,10 @@
         partition.uid                             identity of the partition object, as text
     <replica_dir>/.removed/<name>.<number>/       on its way out
 
-The identity is written before the first record, so a folder with data and without identity was
-made by a real Fluvio, and is adopted. Removing begins with a rename: after a crash a folder is
-there as a whole or not at all. Everything here blocks; it runs in worker threads.
+The identity is on disk before the first record, so a folder with data and without identity was
+made by a real Fluvio, and is adopted. One whose identity is not whole (the power went while it was
+written) has no record yet, and counts as one without. Removing begins with a rename: after a crash
+a folder is there as a whole or not at all. Everything here blocks; it runs in worker threads.
 """
 
 import itertools
@@ -50,21 +51,33 @@ def claim(disk: Disk, replica_dir: str, key: ReplicaKey, uid: str) -> str | None
         _log.warning("event=replica_replaced replica=%s old_uid=%s uid=%s", key, found, uid)
         moved = move_aside(disk, replica_dir, key)
         found = None
-    disk.make_directory(directory)
-    if uid and found is None:
-        disk.replace_file(f"{directory}/{UID_FILE}", f"{uid}\n".encode())
-        disk.sync_directory(directory)
-        disk.sync_directory(replica_dir)
+    if found is None:
+        disk.make_directory(directory)
+        if uid:
+            disk.replace_file(f"{directory}/{UID_FILE}", f"{uid}\n".encode())
+            _sync_file(disk, f"{directory}/{UID_FILE}")
+            disk.sync_directory(directory)
+            disk.sync_directory(replica_dir)
     return moved
 
 
 def read_uid(disk: Disk, directory: str) -> str | None:
-    """The identity a folder claims to have; None when it has none, or does not exist."""
+    """The identity a folder claims to have; None when it has no whole one, or does not exist."""
     try:
         content = disk.read_file(f"{directory}/{UID_FILE}", _UID_SIZE_BYTES_MAX)
     except FileNotFoundError:
         return None
-    return content.decode(errors="replace").strip()
+    if not content.endswith(b"\n"):
+        return None
+    return content.decode(errors="replace").strip() or None
+
+
+def _sync_file(disk: Disk, path: str) -> None:
+    fd = disk.open(path, writable=False, create=False)
+    try:
+        disk.sync_data(fd)
+    finally:
+        disk.close(fd)
 
 
 def move_aside(disk: Disk, replica_dir: str, key: ReplicaKey) -> str | None:

@@ -14,6 +14,7 @@ Memory: about 1 KiB besides the log; no task, no timer.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
 from fluvio_protocol.errors import ErrorCode
@@ -22,7 +23,7 @@ from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, SEGMENT_SIZE_B
 from fluvio_protocol.record import BatchCompression, topic_allows
 from fluvio_protocol.sc_private.replica_status import LeaderReport
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
-from fluvio_protocol.types import LeaderEpoch, Offset, ReplicaKey
+from fluvio_protocol.types import CompressionType, LeaderEpoch, Offset, ReplicaKey
 from fluvio_spu.metrics import SpuMetrics
 from fluvio_spu.replica.cold_read import is_cached
 from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
@@ -35,6 +36,9 @@ from fluvio_spu.storage import ExpiredSegment, Log, LogConfig, LogFailed, LogSli
 _log = logging.getLogger(__name__)
 
 RETENTION_FOREVER_MS = 1 << 62
+SYNC_INTERVAL_MS = 60_000
+"""Whatever the durability policy, a log is synced so often. A start after a power cut then has
+little to doubt, and closed segments do not wait for their sync in ever greater numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class Replica:
         "_hw_waiters",
         "_subscribers",
         "_surroundings",
+        "_synced_at_ms",
         "assignment",
         "batch_size_bytes_max",
         "checkpointed_hw",
@@ -94,6 +99,7 @@ class Replica:
         self.out_of_storage = False
         self._surroundings = surroundings
         self._failure: str | None = None
+        self._synced_at_ms = 0
         self._subscribers: set[OffsetSubscriber] = set()
         self._data_waiters: dict[OffsetSubscriber, None] = {}
         self._hw_waiters: dict[OffsetSubscriber, None] = {}
@@ -153,9 +159,7 @@ class Replica:
             surroundings.changed.add(self)
             raise
         except LogFailed as error:
-            if self._failure is None:
-                _log.error("event=log_failed replica=%s reason=%s", self.key, error)
-            self._failure = str(error)
+            self._fail("log_failed", str(error))
             raise
         if self.out_of_storage:
             self.out_of_storage = False
@@ -179,11 +183,7 @@ class Replica:
 
     def sync_failed(self, error: Exception) -> None:
         """The system could not write back; after that nobody can say what is on disk."""
-        if self._failure is None:
-            _log.error("event=sync_failed replica=%s reason=%s", self.key, error)
-            self._failure = f"a sync failed: {error}"
-            self.durable.release_all()
-            self.hw.release_all()
+        self._fail("sync_failed", f"a sync failed: {error}")
 
     def write_failure(self) -> ErrorStatus | None:
         """Why waiting acknowledgements will not come; None while they may."""
@@ -210,8 +210,8 @@ class Replica:
     def is_cold(self, found: LogSlice) -> bool:
         """Whether sending this slice could wait for the disk."""
         return (
-            self.log.size_bytes > self._surroundings.cold_read_distance_bytes
-            and found.next_offset != self.leo
+            found.next_offset != self.leo
+            and self.log.size_bytes > self._surroundings.cold_read_distance_bytes
             and not is_cached(found.fd, found.position, found.size_bytes)
         )
 
@@ -249,7 +249,7 @@ class Replica:
             subscriber.replica_stopped(status)
 
     def keep_house(self, now_ms: int) -> None:
-        """Retention and checkpoint, called by housekeeping now and then."""
+        """Retention, sync and checkpoint, called by housekeeping now and then."""
         expired = self.log.expire(now_ms)
         if expired:
             _log.info(
@@ -261,6 +261,13 @@ class Replica:
             self._surroundings.metrics.segment_expired_count += len(expired)
             self._surroundings.changed.add(self)
             self.workers.run(lambda: _delete(expired))
+        if (
+            not 0 <= now_ms - self._synced_at_ms < SYNC_INTERVAL_MS
+            and self._failure is None
+            and self.log.unsynced_bytes
+        ):
+            self._synced_at_ms = now_ms
+            self._surroundings.group_sync.sync(self)
         if self.checkpointed_hw != self.hw.value:
             self.log.checkpoint()
             self.checkpointed_hw = self.hw.value
@@ -285,6 +292,15 @@ class Replica:
             out_of_storage=self.out_of_storage,
         )
 
+    def _fail(self, event: str, reason: str) -> None:
+        """Take no more writes, and tell all who wait for one: an append may learn of a failed sync
+        before the sync itself has reported, and then nothing else would."""
+        if self._failure is None:
+            _log.error("event=%s replica=%s reason=%s", event, self.key, reason)
+            self._failure = reason
+            self.durable.release_all()
+            self.hw.release_all()
+
     def _became_durable(self, end: int) -> None:
         moved = end > self.hw.value
         if moved:
@@ -302,11 +318,13 @@ class Replica:
         config = log_config(assignment)
         self.log.reconfigure(config)
         self.batch_size_bytes_max = min(config.batch_size_bytes_max, config.segment_size_bytes_max)
-        self.codecs_allowed = sum(
-            1 << codec
-            for codec in BatchCompression
-            if topic_allows(assignment.compression_type, codec)
-        )
+        self.codecs_allowed = _codecs_allowed(assignment.compression_type)
+
+
+@cache
+def _codecs_allowed(compression_type: CompressionType) -> int:
+    """Bit n is set when batches of codec n may be stored."""
+    return sum(1 << codec for codec in BatchCompression if topic_allows(compression_type, codec))
 
 
 def _delete(expired: Sequence[ExpiredSegment]) -> None:
@@ -320,19 +338,29 @@ def log_config(assignment: ReplicaAssignment) -> LogConfig:
     The topic of consumer offsets never loses segments to their age: its live entries are in its
     most recent records, however old those are.
     """
-    default = LogConfig()
     storage = assignment.storage
-    segment_size = storage.segment_size if storage is not None else None
-    partition_size = storage.max_partition_size if storage is not None else None
-    retention_ms = default.retention_ms
+    retention_ms = None
     if assignment.key.topic == CONSUMER_OFFSET_TOPIC:
         retention_ms = RETENTION_FOREVER_MS
     elif assignment.cleanup_policy is not None:
         retention_ms = assignment.cleanup_policy.time_in_seconds * 1000
+    return _shared_log_config(
+        storage.segment_size if storage is not None else None,
+        storage.max_partition_size if storage is not None else None,
+        retention_ms,
+    )
+
+
+@lru_cache(maxsize=256)
+def _shared_log_config(
+    segment_size: int | None, partition_size: int | None, retention_ms: int | None
+) -> LogConfig:
+    """One object for all partitions with the same settings."""
+    default = LogConfig()
     return LogConfig(
         segment_size_bytes_max=max(
             segment_size or default.segment_size_bytes_max, SEGMENT_SIZE_BYTES_MIN
         ),
         partition_size_bytes_max=partition_size or default.partition_size_bytes_max,
-        retention_ms=retention_ms,
+        retention_ms=default.retention_ms if retention_ms is None else retention_ms,
     )

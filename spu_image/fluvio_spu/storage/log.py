@@ -64,6 +64,8 @@ logger = logging.getLogger(__name__)
 
 _UNKNOWN_EPOCH = -1
 _CLOSED = "the log is closed"
+SEGMENTS_EXPIRED_MAX = 256
+"""In one go: two renames for each, so a few milliseconds on the caller's thread."""
 
 Batches = Sequence[tuple[memoryview, int]]
 """Whole batches, writable, with their record counts."""
@@ -115,11 +117,14 @@ class Log:
         Raises StorageError when the disk does not let us; OutOfStorage when it is full.
         """
         try:
-            log = cls(disk, directory, config, recover(disk, directory, config))
+            recovered = recover(disk, directory, config)
         except OSError as error:
             raise storage_error(error, f"opening {directory}") from error
-        if log._end and (log.recovery.walked_bytes or not log.recovery.clean):
-            log._checkpoint_quietly()  # so that the same bytes are not walked again
+        log = cls(disk, directory, config, recovered)
+        if not recovered.current:
+            # The same bytes need not be walked again; and a high watermark from beyond the end
+            # must not come true when the log has grown up to it.
+            log._checkpoint_quietly()
         return log
 
     # what it holds
@@ -194,21 +199,21 @@ class Log:
         if not batches:
             return Offset(first)
         total = 0
-        buffers = []
+        size_max = self._batch_size_max
+        stamp = BATCH_STAMP.pack_into
         for data, count in batches:
             size = len(data)
-            if size > self._batch_size_max:
-                raise BatchTooBig(size, size_bytes_max=self._batch_size_max)
+            if size > size_max:
+                raise BatchTooBig(size, size_bytes_max=size_max)
             # A count that differs from the header's would be taken for damage at the next start.
             assert count == LAST_OFFSET_DELTA.unpack_from(data, LAST_OFFSET_DELTA_AT)[0] + 1 > 0
-            BATCH_STAMP.pack_into(data, 0, offset, size - BATCH_PREAMBLE_SIZE, _UNKNOWN_EPOCH)
-            buffers.append(data)
+            stamp(data, 0, offset, size - BATCH_PREAMBLE_SIZE, _UNKNOWN_EPOCH)
             total += size
             offset += count
         active = self._chain.active
         if self._has_room(active, total, offset):
             try:
-                active.append(batches, buffers, total)
+                active.append(batches, total)
             except OSError as error:
                 raise self._cut_failed_append(error) from error
         else:
@@ -252,7 +257,7 @@ class Log:
 
     def _append_group(self, group: Batches, size: int) -> None:
         if group:
-            self._chain.active.append(group, [data for data, _ in group], size)
+            self._chain.active.append(group, size)
 
     def _roll(self) -> None:
         """Raises OSError; nothing has changed then."""
@@ -284,7 +289,9 @@ class Log:
                 if not is_out_of_space(error):
                     self._gate.refusal = f"a write failed: {error.strerror or error}"
         if self._gate.refusal is not None:
-            logger.error("log failed directory=%s reason=%s", self._directory, self._gate.refusal)
+            logger.error(
+                "event=log_failed directory=%s reason=%s", self._directory, self._gate.refusal
+            )
             return LogFailed(f"{self._directory}: {self._gate.refusal}")
         return storage_error(error, f"appending to {self._directory}")
 
@@ -331,7 +338,7 @@ class Log:
         known = {(one.file, one.position) for one in self.recovery.damaged}
         if (found.file, found.position) not in known:
             logger.error(
-                "damaged segment file=%s position=%d offset=%d reason=%s",
+                "event=damaged_segment file=%s position=%d offset=%d reason=%s",
                 found.file,
                 found.position,
                 found.first_offset,
@@ -373,7 +380,7 @@ class Log:
         try:
             self._write_checkpoint()
         except OSError as error:
-            logger.warning("checkpoint failed directory=%s error=%s", self._directory, error)
+            logger.warning("event=checkpoint_failed directory=%s error=%s", self._directory, error)
 
     def _write_checkpoint(self) -> None:
         if self._high_watermark != self._high_watermark_stored:
@@ -421,7 +428,8 @@ class Log:
     def expire(self, now_ms: int) -> list[ExpiredSegment]:
         """Detach the closed segments that are too old or too many, and rename their files.
 
-        Quick; the caller runs `delete` of each in a worker thread. Slices of them stay readable.
+        Quick, since it takes a bounded number and leaves the rest for the next call; the caller
+        runs `delete` of each in a worker thread. Slices of them stay readable.
         Raises StorageError, when not even the first one can be renamed.
         """
         expired: list[ExpiredSegment] = []
@@ -431,7 +439,9 @@ class Log:
         except OSError as error:
             if not expired:
                 raise storage_error(error, f"expiring segments of {self._directory}") from error
-            logger.warning("segment not expired directory=%s error=%s", self._directory, error)
+            logger.warning(
+                "event=segment_not_expired directory=%s error=%s", self._directory, error
+            )
         return expired
 
     def _count_expired(self, now_ms: int) -> int:
@@ -448,7 +458,7 @@ class Log:
             partition_size_bytes_max=self._config.partition_size_bytes_max,
             segment_size_bytes_max=self._config.segment_size_bytes_max,
         )
-        return min(len(closed), max(over_age, over_size))
+        return min(len(closed), SEGMENTS_EXPIRED_MAX, max(over_age, over_size))
 
     def _modified_ms(self, segment: Segment) -> int:
         if segment.modified_ms is None:
@@ -537,7 +547,9 @@ class Log:
                 self._chain.active.trim(closing=False)
             self._write_checkpoint()
         except (OSError, StorageError) as error:
-            logger.warning("log closed uncleanly directory=%s error=%s", self._directory, error)
+            logger.warning(
+                "event=log_closed_uncleanly directory=%s error=%s", self._directory, error
+            )
         self._let_go()
 
     def _let_go(self) -> None:

@@ -27,7 +27,14 @@ assert array("I").itemsize == 4
 class OffsetIndex:
     """Sparse map from relative offset to position: about one entry each `interval_bytes`."""
 
-    __slots__ = ("_entries_max", "_interval_bytes", "_offsets", "_positions", "_unindexed_bytes")
+    __slots__ = (
+        "_entries_max",
+        "_interval_bytes",
+        "_offsets",
+        "_positions",
+        "_unindexed_bytes",
+        "full",
+    )
 
     def __init__(self, *, interval_bytes: int, size_bytes_max: int) -> None:
         self._interval_bytes = interval_bytes
@@ -35,6 +42,8 @@ class OffsetIndex:
         self._offsets = array("I")
         self._positions = array("I")
         self._unindexed_bytes = 0
+        self.full = False
+        """No more entries fit in the file: time for another segment."""
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -44,19 +53,15 @@ class OffsetIndex:
         """What the entries take on disk."""
         return len(self._offsets) * ENTRY_SIZE
 
-    @property
-    def full(self) -> bool:
-        """No more entries fit in the file: time for another segment."""
-        return len(self._offsets) >= self._entries_max
-
     def note(self, relative_offset: int, position: int, size: int) -> None:
         """A batch was appended: every so many bytes, one gets an entry."""
         if self._unindexed_bytes < self._interval_bytes:
             self._unindexed_bytes += size
-        elif len(self._offsets) < self._entries_max:
+        elif not self.full:
             self._offsets.append(relative_offset)
             self._positions.append(position)
             self._unindexed_bytes = 0
+            self.full = len(self._offsets) >= self._entries_max
 
     def floor_of_offset(self, relative_offset: int) -> tuple[int, int]:
         """(relative offset, position) of the last indexed batch that starts at or before it."""
@@ -74,6 +79,7 @@ class OffsetIndex:
         del self._offsets[count:]
         del self._positions[count:]
         self._unindexed_bytes = 0
+        self.full = count >= self._entries_max
 
     def encode(self, first: int = 0) -> bytes:
         """The entries as they are on disk, from the given one on."""
@@ -100,10 +106,14 @@ class OffsetIndex:
         self._offsets = offsets[:count]
         self._positions = positions[:count]
         self._unindexed_bytes = 0
+        self.full = count >= self._entries_max
 
 
 class TailRing:
-    """The last hundred or two batches of the active segment, without a gap up to its end."""
+    """The last hundred or two batches of the active segment, without a gap up to its end.
+
+    An append adds to both arrays itself: a call for each batch would cost as much again.
+    """
 
     __slots__ = ("offsets", "positions")
 
@@ -112,12 +122,10 @@ class TailRing:
         """relative to the segment's base, of each batch's first record"""
         self.positions = array("I")
 
-    def note(self, relative_offset: int, position: int) -> None:
-        """A batch was appended behind the others."""
-        self.offsets.append(relative_offset)
-        self.positions.append(position)
-        if len(self.offsets) >= _RING_SIZE_MAX:
-            excess = _RING_SIZE_MAX - _RING_SIZE_KEPT
+    def shorten(self) -> None:
+        """Forget the oldest batches when there are too many. Called after each append."""
+        excess = len(self.offsets) - _RING_SIZE_KEPT
+        if excess >= _RING_SIZE_MAX - _RING_SIZE_KEPT:
             del self.offsets[:excess]
             del self.positions[:excess]
 

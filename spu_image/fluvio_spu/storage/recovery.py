@@ -93,7 +93,7 @@ class RecoveredLog:
     """What `recover` hands to `Log`. The last segment is the active one; all others are closed.
 
     durable: what was synced for certain, by an earlier process.
-    current: whether the files of the last checkpoint already say all this.
+    current: whether a checkpoint would say nothing new.
     """
 
     segments: list[Segment]
@@ -125,7 +125,7 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
             Offset(0),
             RecoveryReport(checkpoint_trusted=False, walked_bytes=0),
             LogPoint(0, 0, 0, 0),
-            current=False,
+            current=True,
         )
     checkpoint = read_tail(disk, directory)
     findings = _Findings()

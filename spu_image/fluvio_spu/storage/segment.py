@@ -172,12 +172,7 @@ class Segment:
 
     # writing: the active segment only
 
-    def append(
-        self,
-        batches: Sequence[tuple[memoryview, int]],
-        buffers: Sequence[memoryview],
-        total: int,
-    ) -> None:
+    def append(self, batches: Sequence[tuple[memoryview, int]], total: int) -> None:
         """Write stamped batches that fit, (bytes, record count) each, behind what is there.
 
         Raises OSError; memory is then unchanged, and the caller cuts the file back to it.
@@ -188,16 +183,19 @@ class Segment:
         position = self.size_bytes
         if position + total > self._reserve_at:
             self._reserve(position + total)
-        self.file.write(buffers, position, total)
+        self.file.write([data for data, _ in batches], position, total)
         relative = self.end_offset - self.base_offset
         note_index = self.index.note
-        note_ring = self._ring.note
+        note_offset = self._ring.offsets.append
+        note_position = self._ring.positions.append
         for data, count in batches:
             size = len(data)
             note_index(relative, position, size)
-            note_ring(relative, position)
+            note_offset(relative)
+            note_position(position)
             relative += count
             position += size
+        self._ring.shorten()
         self.last_position = position - size
         self.size_bytes = position
         self.end_offset = self.base_offset + relative

@@ -85,7 +85,7 @@ class SegmentChain:
             old.save_index(closed=True)
         except OSError as error:
             # The index can be made again, and the blocks behind the end cost space alone.
-            logger.warning("segment not trimmed file=%s error=%s", old.log_path, error)
+            logger.warning("event=segment_not_trimmed file=%s error=%s", old.log_path, error)
         old.deactivate()
         self._use(old)
         return old
@@ -107,7 +107,9 @@ class SegmentChain:
         try:
             self._disk.unlink(doomed.index_file.path)
         except OSError as error:
-            logger.warning("index not removed file=%s error=%s", doomed.index_file.path, error)
+            logger.warning(
+                "event=index_not_removed file=%s error=%s", doomed.index_file.path, error
+            )
 
     def detach_first(self) -> ExpiredSegment:
         """Take the oldest segment out, its files renamed. All or nothing."""

@@ -116,7 +116,11 @@ class SyncLedger:
 
     def expired(self, base_offset: int) -> None:
         """That segment is no longer a closed one of this log."""
-        self._unsynced = [one for one in self._unsynced if one.base_offset != base_offset]
+        unsynced = self._unsynced
+        if unsynced and unsynced[0].base_offset == base_offset:
+            del unsynced[0]  # retention goes from the oldest on; no need to look at all others
+        elif unsynced and unsynced[0].base_offset < base_offset:
+            self._unsynced = [one for one in unsynced if one.base_offset != base_offset]
 
     def truncated(self, segment_base: int, end_offset: int, active_size: int) -> None:
         """The log was cut: syncs on their way say nothing about what will be written next."""
