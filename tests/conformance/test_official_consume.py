@@ -83,9 +83,7 @@ def test_small_max_bytes_lose_nothing(client: Any, letters: str) -> None:
         assert values(client.consumer_with_config(config)) == LETTERS
     old_style = ConsumerConfig()
     old_style.disable_continuous()
-    stream = client.partition_consumer(letters, 0).stream_with_config(
-        Offset.beginning(), old_style
-    )
+    stream = client.partition_consumer(letters, 0).stream_with_config(Offset.beginning(), old_style)
     assert values(stream) == LETTERS
 
 

@@ -1,7 +1,7 @@
 """Producing with the official client, every option it has."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,8 +35,8 @@ def read(client: Any, topic: str, count: int, partition: int = 0) -> list[Any]:
 
 
 @pytest.fixture
-def topic(new_topic: Callable[..., str]) -> Iterator[str]:
-    yield new_topic()
+def topic(new_topic: Callable[..., str]) -> str:
+    return new_topic()
 
 
 def test_one_record_comes_back(client: Any, topic: str) -> None:

@@ -150,7 +150,7 @@ def test_a_consumer_gets_what_is_good_and_then_an_error(damaged: Any, topic: str
     consumer = fluvio.Fluvio.connect_with_config(config).partition_consumer(topic, 0)
     stream = consumer.stream(fluvio.Offset.beginning())
     official: list[tuple[int, bytes]] = []
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Exception, match="a storage error occurred"):
         official.extend((record.offset(), bytes(record.value())) for record in stream)
     assert official == read[: len(official)]
 

@@ -58,7 +58,7 @@ def golden_frames(*doors: str) -> list[bytes]:
 
 
 def mutate(frame: bytes, dice: random.Random) -> bytes:
-    """A few changes: flipped bits, other numbers, cut or grown, sometimes with a length to match."""
+    """Flip bits, put other numbers, cut or grow; sometimes with a length to match."""
     data = bytearray(frame)
     for _ in range(dice.choice((0, 1, 1, 2, 4, 16))):
         at = dice.randrange(len(data))
@@ -204,9 +204,7 @@ async def fuzz(cluster: Any, servers: list[psutil.Process]) -> tuple[int, int, d
         tasks.create_task(honest.work(until))
         tasks.create_task(watch_memory())
         for seed in range(ATTACKERS_PER_PORT):
-            attackers.append(
-                tasks.create_task(attack(int(port), controller_frames, seed, until))
-            )
+            attackers.append(tasks.create_task(attack(int(port), controller_frames, seed, until)))
             attackers.append(tasks.create_task(attack(spu_port, spu_frames, 100 + seed, until)))
     await spu.close()
     await controller.close()
