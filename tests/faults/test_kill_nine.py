@@ -7,6 +7,8 @@ client must go on by itself.
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,36 +24,52 @@ KILLS = 20
 TOPIC = "survivor"
 
 
+# The client object lives through everything. Its producer does not: after a failed send it repeats
+# the old error for ever (its core can clear that, the binding cannot), so a failure is followed by
+# a new producer, as its users do. A request that the client wrote to a connection that was just
+# ending is given up only after its socket time-out: a minute, unless the environment says less.
+WRITER = """
+import itertools, sys, time
+import fluvio
+config = fluvio.FluvioConfig.new(sys.argv[1])
+config.disable_tls()
+client = fluvio.Fluvio.connect_with_config(config)
+producer = None
+for number in itertools.count():
+    try:
+        if producer is None:
+            producer = client.topic_producer(sys.argv[2])
+        metadata = producer.send(b"key", str(number).encode()).wait()
+    except Exception:
+        producer = None
+        time.sleep(0.01)
+    else:
+        print(metadata.offset(), number, flush=True)
+"""
+SOCKET_WAIT_S = "5"
+
+
 class Writer(threading.Thread):
-    """Produces numbered records one after another, and notes which were acknowledged where.
+    """The official client in a process of its own, producing numbered records one after another;
+    notes which were acknowledged where."""
 
-    The client object lives through everything. Its producer does not: after a failed send it
-    repeats the old error for ever (its core can clear that, the binding cannot), so a failure is
-    followed by a new producer, as its users do.
-    """
-
-    def __init__(self, client: Any) -> None:
+    def __init__(self, address: str) -> None:
         super().__init__(daemon=True)
-        self._client = client
         self.acknowledged: dict[int, int] = {}
-        self.failed = 0
-        self.stop = threading.Event()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, address, TOPIC],
+            env={**os.environ, "FLV_SOCKET_WAIT": SOCKET_WAIT_S},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self) -> None:
-        producer = None
-        for number in itertools.count():
-            if self.stop.is_set():
-                return
-            try:
-                if producer is None:
-                    producer = self._client.topic_producer(TOPIC)
-                metadata = producer.send(b"key", str(number).encode()).wait()
-            except Exception:
-                self.failed += 1
-                producer = None
-                time.sleep(0.01)
-                continue
-            self.acknowledged[metadata.offset()] = number
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                offset, number = line.split()
+                assert int(offset) not in self.acknowledged, "an offset was given twice"
+                self.acknowledged[int(offset)] = int(number)
 
     def wait_for_more(self, count: int, timeout_s: float) -> None:
         """Until so many more records were acknowledged: the client has gone on."""
@@ -62,6 +80,12 @@ class Writer(threading.Thread):
                 pytest.fail(f"the client is stuck: {len(self.acknowledged)} acknowledged")
             time.sleep(0.005)
 
+    def end(self) -> None:
+        """Stop producing; everything acknowledged until then is noted."""
+        self.process.kill()
+        self.process.wait()
+        self.join(60)
+
 
 @pytest.mark.timeout(900)
 def test_every_acknowledged_record_survives(
@@ -71,9 +95,24 @@ def test_every_acknowledged_record_survives(
     config = fluvio.FluvioConfig.new(cluster.public_address)
     config.disable_tls()
     fluvio.FluvioAdmin.connect_with_config(config).create_topic(TOPIC)
-    client = fluvio.Fluvio.connect_with_config(config)
-    writer = Writer(client)
+    writer = Writer(cluster.public_address)
     writer.start()
+    try:
+        kill_again_and_again(cluster, writer, processes_of)
+    finally:
+        writer.end()
+    assert not writer.is_alive()
+    records = read_everything(config, max(writer.acknowledged) + 1)
+    assert [offset for offset, _ in records] == list(range(len(records)))
+    stored = dict(records)
+    lost = {o: n for o, n in writer.acknowledged.items() if stored.get(o) != str(n)}
+    assert not lost, f"acknowledged but not stored: {lost}"
+    cluster.delete()
+
+
+def kill_again_and_again(
+    cluster: Any, writer: Writer, processes_of: Callable[[Any, str], list[psutil.Process]]
+) -> None:
     for kill in range(KILLS):
         writer.wait_for_more(20, timeout_s=60)
         if kill % 2 == 0:
@@ -86,15 +125,6 @@ def test_every_acknowledged_record_survives(
             writer.wait_for_more(20, timeout_s=60)
             cluster.fluvio("cluster", "resume", "--data-dir", str(cluster.data_dir))
     writer.wait_for_more(100, timeout_s=60)
-    writer.stop.set()
-    writer.join(60)
-    assert not writer.is_alive()
-    records = read_everything(config, max(writer.acknowledged) + 1)
-    assert [offset for offset, _ in records] == list(range(len(records)))
-    stored = dict(records)
-    lost = {o: n for o, n in writer.acknowledged.items() if stored.get(o) != str(n)}
-    assert not lost, f"acknowledged but not stored: {lost}"
-    cluster.delete()
 
 
 def read_everything(config: Any, count: int) -> list[tuple[int, str]]:
