@@ -4,6 +4,7 @@ Every acknowledged record must be there once the cluster is back, offsets must h
 client must go on by itself.
 """
 
+import asyncio
 import itertools
 import os
 import signal
@@ -17,6 +18,9 @@ from typing import Any
 import fluvio
 import psutil
 import pytest
+
+from fluvio_socket.errors import SocketError
+from fluvio_socket.multiplexer import MultiplexedConnection
 
 pytestmark = pytest.mark.cluster
 
@@ -67,6 +71,8 @@ class Writer(threading.Thread):
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
+                if not line.endswith("\n"):
+                    break  # cut short by the end of the process
                 offset, number = line.split()
                 assert int(offset) not in self.acknowledged, "an offset was given twice"
                 self.acknowledged[int(offset)] = int(number)
@@ -118,6 +124,8 @@ def kill_again_and_again(
         if kill % 2 == 0:
             (victim,) = processes_of(cluster, "fluvio_spu")
             os.kill(victim.pid, signal.SIGKILL)
+            victim.wait(10)
+            asyncio.run(until_served("127.0.0.1", cluster.spu_port_base))
         else:
             (victim,) = processes_of(cluster, "fluvio_local")
             os.kill(victim.pid, signal.SIGKILL)
@@ -125,6 +133,20 @@ def kill_again_and_again(
             writer.wait_for_more(20, timeout_s=60)
             cluster.fluvio("cluster", "resume", "--data-dir", str(cluster.data_dir))
     writer.wait_for_more(100, timeout_s=60)
+
+
+async def until_served(host: str, port: int) -> None:
+    """Until the SPU that was started anew has its assignment: only then it reads requests. It gets
+    it from the controller, which this test therefore must not kill earlier."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                connection = await MultiplexedConnection.connect(host, port)
+            except SocketError:
+                await asyncio.sleep(0.02)
+            else:
+                await connection.close()
+                return
 
 
 def read_everything(config: Any, count: int) -> list[tuple[int, str]]:
