@@ -4,7 +4,6 @@ Afterwards everything acknowledged is there without a gap, and what was deleted 
 """
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -66,6 +65,16 @@ async def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         await asyncio.sleep(0.02)
+
+
+async def until_equal(look: Callable[[], set[str]], wanted: set[str]) -> None:
+    """Like `until`; when time is up, both sides of the difference are told."""
+    try:
+        await until(lambda: look() == wanted)
+    except asyncio.CancelledError:
+        found = look()
+        print(f"missing: {sorted(wanted - found)}, too many: {sorted(found - wanted)}")
+        raise
 
 
 async def while_running(
@@ -174,12 +183,14 @@ def test_while_topics_come_and_go(
     cluster = cluster_factory()
     replica_dir: Path = cluster.data_dir / "spu-logs-5001"
     stay = Writer("stays", lambda: open_spu(cluster))
-    created: set[str] = set()
+    created: list[str] = []
+    enough = asyncio.Event()
 
     async def change_topics() -> None:
+        """Stops between two topics: cut off in a create, nobody knew whether one still follows."""
         async with connect(address=cluster.public_address) as client:
-            for number in itertools.count():
-                name = f"t-{number}"
+            while not enough.is_set():
+                name = f"t-{len(created)}"
                 try:
                     await client.admin.topics.create(name, partitions=4)
                     async with client.producer(name) as producer:
@@ -187,8 +198,8 @@ def test_while_topics_come_and_go(
                             await producer.send_and_wait("gone with it", partition=partition)
                 except FluvioError:
                     pass  # the SPU was away; the topic exists all the same
-                created.add(name)
-                if number % 2:
+                created.append(name)
+                if len(created) % 2 == 0:
                     await client.admin.topics.delete(name)
 
     async def scenario() -> None:
@@ -201,21 +212,24 @@ def test_while_topics_come_and_go(
     async def everything() -> None:
         async with connect(address=cluster.public_address) as client:
             await client.admin.topics.create("stays")
-        await while_running([stay.run, change_topics], scenario)
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(stay.run())
+            changing = tasks.create_task(change_topics())
+            await scenario()
+            enough.set()
+            await changing
+            writing.cancel()
         async with asyncio.timeout(30), connect(address=cluster.public_address) as client:
-            # The last one was in the middle of something, of its deletion perhaps.
-            known = {topic.name for topic in await client.admin.topics.list()} - {"stays"}
-            kept = {name for name in created if int(name.removeprefix("t-")) % 2 == 0}
-            for name in known - kept:
-                with contextlib.suppress(FluvioError):  # gone meanwhile
-                    await client.admin.topics.delete(name)
-            topics = {topic.name for topic in await client.admin.topics.list()} - {"stays"}
-            assert topics == kept
-            wanted = {f"{name}-{p}" for name in topics for p in range(4)}
+            kept = created[::2]
+            topics = {topic.name for topic in await client.admin.topics.list()}
+            assert topics == {"stays", *kept}
+            wanted = {f"{name}-{p}" for name in kept for p in range(4)}
             wanted |= {"stays-0", *NAMES_KEPT}
-            await until(lambda: {path.name for path in replica_dir.iterdir()} == wanted)
-            await until(lambda: not any((replica_dir / ".removed").iterdir()))
-            for name in topics:
+            await until_equal(lambda: {path.name for path in replica_dir.iterdir()}, wanted)
+            await until_equal(
+                lambda: {path.name for path in (replica_dir / ".removed").iterdir()}, set()
+            )
+            for name in kept:
                 async with client.producer(name) as producer:
                     await producer.send_and_wait("still works")
         async with open_spu(cluster) as door:
