@@ -1,0 +1,264 @@
+"""What pods and Services of a group look like, as far as people may choose it.
+
+Two voices: the chart, for all groups, through the ConfigMap `spu-k8` (Kubernetes reference 3.2;
+names and keys are Fluvio's), and the group itself, through its extension blocks (1.9). The
+group's word counts more. Called by the runtime; `stateful_set.py` and `spu_service.py` merge.
+
+In the ConfigMap an empty list or object is "not said": charts write all their keys, always. In a
+group's own block it is an answer: `topologySpread: []` means no spreading at all.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from fluvio_operator.manifests.json_block import BadSettings as BadSettings
+from fluvio_operator.manifests.json_block import JsonBlock, JsonObject
+
+NODE_PORT_MAX = 65_535
+TERMINATION_GRACE_S_MAX = 86_400
+
+IMAGE_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+RETENTION_WORDS = ("Retain", "Delete")
+
+_SERVICE_TEXTS = ("externalTrafficPolicy", "internalTrafficPolicy", "externalName")
+_LOAD_BALANCER_TEXTS = ("loadBalancerIP", "loadBalancerClass")
+_FAMILY_TEXTS = ("ipFamilyPolicy", "sessionAffinity")
+
+
+class ServiceType(StrEnum):
+    """How clients outside the cluster get to an SPU."""
+
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+    CLUSTER_IP = "ClusterIP"
+    EXTERNAL_NAME = "ExternalName"
+    GATEWAY = "Gateway"
+    """somebody else's gateway in front of a ClusterIP Service; needs `advertisedHostTemplate`"""
+
+
+_SERVICE_TYPES = {word.value: word.value for word in ServiceType}
+_EXPOSE_TYPES = {
+    name: word for name, word in _SERVICE_TYPES.items() if name != ServiceType.EXTERNAL_NAME
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PodTemplate:
+    """What may be said of a pod; None where nothing was. Fields are those of a pod's spec.
+
+    topology_spread: constraints; a missing `labelSelector` means the pods of the group
+    security_context: of the pod; a key that is null takes our default away
+    """
+
+    storage_class_name: str | None = None
+    resources: JsonObject | None = None
+    node_selector: Mapping[str, str] | None = None
+    tolerations: tuple[JsonObject, ...] | None = None
+    affinity: JsonObject | None = None
+    topology_spread: tuple[JsonObject, ...] | None = None
+    priority_class_name: str | None = None
+    service_account_name: str | None = None
+    image_pull_secrets: tuple[JsonObject, ...] | None = None
+    annotations: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    security_context: JsonObject | None = None
+    extra_containers: tuple[JsonObject, ...] | None = None
+    extra_volumes: tuple[JsonObject, ...] | None = None
+    extra_volume_mounts: tuple[JsonObject, ...] | None = None
+    termination_grace_period_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expose:
+    """How a group's SPUs are reached from outside; None: as the chart says.
+
+    base_node_port:           SPU i asks for this port plus i
+    annotations:              of every per-SPU Service; values may hold placeholders
+    advertised_host_template: the host clients are told, such as `{{spuId}}.stream.example.test`
+    """
+
+    type: ServiceType | None = None
+    base_node_port: int | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    advertised_host_template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePolicy:
+    """What becomes of volumes when the group goes, and when it shrinks: Retain or Delete."""
+
+    when_deleted: str = "Retain"
+    when_scaled: str = "Retain"
+
+
+@dataclass(frozen=True, slots=True)
+class SpuPodSettings:
+    """What the chart says of all groups.
+
+    service_options:     fields of a Service's spec, as they go there
+    service_annotations: of every per-SPU Service
+    """
+
+    image: str
+    image_pull_policy: str | None = None
+    pod: PodTemplate = PodTemplate()
+    container_security_context: JsonObject = field(default_factory=dict)
+    extra_env: tuple[JsonObject, ...] = ()
+    service_type: ServiceType = ServiceType.NODE_PORT
+    base_node_port: int | None = None
+    service_options: JsonObject = field(default_factory=dict)
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_spu_settings(data: Mapping[str, str]) -> SpuPodSettings:
+    """The ConfigMap `spu-k8`. Raises BadSettings."""
+    image = data.get("image", "").strip()
+    if not image:
+        raise BadSettings("image: is missing: the ConfigMap must name the image of the SPUs")
+    service = JsonBlock(_json_of(data, "service"), "service")
+    pod_config = JsonBlock(_json_of(data, "spuPodConfig"), "spuPodConfig")
+    pod = _pod_of_chart(pod_config)
+    security = JsonBlock({"it": _json_of(data, "podSecurityContext")}, "").mapping("it")
+    return SpuPodSettings(
+        image=image,
+        image_pull_policy=pod_config.choice(
+            "imagePullPolicy", dict(zip(IMAGE_PULL_POLICIES, IMAGE_PULL_POLICIES, strict=True))
+        ),
+        pod=replace(pod, security_context=security or None),
+        container_security_context=pod_config.mapping("containerSecurityContext") or {},
+        extra_env=_environment(pod_config),
+        service_type=ServiceType(service.choice("type", _SERVICE_TYPES) or ServiceType.NODE_PORT),
+        base_node_port=pod_config.number("baseNodePort", least=1, most=NODE_PORT_MAX),
+        service_options=_service_options(service),
+        service_annotations=JsonBlock(
+            {"lbServiceAnnotations": _json_of(data, "lbServiceAnnotations")}, ""
+        ).texts_by_name("lbServiceAnnotations")
+        or {},
+    )
+
+
+def parse_pod_template(
+    block: JsonObject | None, *, where: str = "spec.template.spec.pod"
+) -> PodTemplate:
+    """A group's own block, as it stands in its manifest. Raises BadSettings."""
+    pod = JsonBlock(block, where)
+    return replace(
+        _pod_template(pod),
+        storage_class_name=pod.text("storageClassName"),
+        topology_spread=_topology_spread(pod),
+        security_context=pod.mapping("securityContext"),
+    )
+
+
+def parse_expose(block: JsonObject | None, *, where: str = "spec.expose") -> Expose:
+    """A group's own block, as it stands in its manifest. Raises BadSettings."""
+    expose = JsonBlock(block, where)
+    kind = expose.choice("type", _EXPOSE_TYPES)
+    return Expose(
+        type=None if kind is None else ServiceType(kind),
+        base_node_port=expose.number("baseNodePort", least=1, most=NODE_PORT_MAX),
+        annotations=expose.texts_by_name("annotations") or {},
+        advertised_host_template=expose.text("advertisedHostTemplate"),
+    )
+
+
+def parse_volume_policy(
+    block: JsonObject | None, *, where: str = "spec.persistentVolumeClaimRetentionPolicy"
+) -> VolumePolicy:
+    """A group's own block, as it stands in its manifest. Raises BadSettings."""
+    policy = JsonBlock(block, where)
+    words = dict(zip(RETENTION_WORDS, RETENTION_WORDS, strict=True))
+    return VolumePolicy(
+        when_deleted=policy.choice("whenDeleted", words) or "Retain",
+        when_scaled=policy.choice("whenScaled", words) or "Retain",
+    )
+
+
+def _json_of(data: Mapping[str, str], key: str) -> object:
+    text = data.get(key, "").strip()
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadSettings(f"{key}: is no JSON: {error}") from None
+
+
+def _pod_of_chart(block: JsonBlock) -> PodTemplate:
+    said = _pod_template(block)
+    pod = replace(
+        said,
+        storage_class_name=block.text("storageClass"),
+        topology_spread=block.objects("topologySpreadConstraints"),
+    )
+    return PodTemplate(
+        **{name: None if value in ((), {}) else value for name, value in _fields_of(pod)}
+    )
+
+
+def _fields_of(pod: PodTemplate) -> list[tuple[str, Any]]:
+    return [(name, getattr(pod, name)) for name in PodTemplate.__dataclass_fields__]
+
+
+def _pod_template(block: JsonBlock) -> PodTemplate:
+    """What the chart's block and a group's own have in common."""
+    return PodTemplate(
+        resources=block.mapping("resources"),
+        node_selector=block.texts_by_name("nodeSelector"),
+        tolerations=block.objects("tolerations"),
+        affinity=block.mapping("affinity"),
+        priority_class_name=block.text("priorityClassName"),
+        service_account_name=block.text("serviceAccountName"),
+        image_pull_secrets=_pull_secrets(block),
+        annotations=block.texts_by_name("annotations"),
+        labels=block.texts_by_name("labels"),
+        extra_containers=block.objects("extraContainers", key="name"),
+        extra_volumes=block.objects("extraVolumes", key="name"),
+        extra_volume_mounts=block.objects("extraVolumeMounts", key="mountPath"),
+        termination_grace_period_s=block.number(
+            "terminationGracePeriodSeconds", least=1, most=TERMINATION_GRACE_S_MAX
+        ),
+    )
+
+
+def _pull_secrets(block: JsonBlock) -> tuple[JsonObject, ...] | None:
+    """Objects with a name; charts also write plain names."""
+    if not block.starts_with_text("imagePullSecrets"):
+        return block.objects("imagePullSecrets", key="name")
+    names = block.texts("imagePullSecrets") or ()
+    return tuple({"name": name} for name in dict.fromkeys(names))
+
+
+def _topology_spread(block: JsonBlock) -> tuple[JsonObject, ...] | None:
+    """One constraint, or a list of them."""
+    if block.is_object("topologySpread"):
+        one = block.mapping("topologySpread")
+        return None if one is None else (one,)
+    return block.objects("topologySpread")
+
+
+def _environment(block: JsonBlock) -> tuple[JsonObject, ...]:
+    variables = block.objects("extraEnv") or ()
+    for index, variable in enumerate(variables):
+        entry = JsonBlock(variable, f"{block.path('extraEnv')}[{index}]")
+        if entry.text("name") is None:
+            raise BadSettings(f"{entry.path('name')}: is missing")
+        entry.text("value")
+        entry.mapping("valueFrom")
+    return variables
+
+
+def _service_options(service: JsonBlock) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name in (*_SERVICE_TEXTS, *_LOAD_BALANCER_TEXTS, *_FAMILY_TEXTS):
+        text = service.text(name)
+        if text is not None:
+            options[name] = text
+    for name in ("loadBalancerSourceRanges", "ipFamilies"):
+        texts = service.texts(name)
+        if texts:
+            options[name] = list(texts)
+    return options
