@@ -257,8 +257,7 @@ def _service_options(service: JsonBlock) -> dict[str, Any]:
         text = service.text(name)
         if text is not None:
             options[name] = text
-    for name in ("loadBalancerSourceRanges", "ipFamilies"):
-        texts = service.texts(name)
-        if texts:
-            options[name] = list(texts)
+    ranges = service.texts("loadBalancerSourceRanges")
+    if ranges:
+        options["loadBalancerSourceRanges"] = list(ranges)
     return options

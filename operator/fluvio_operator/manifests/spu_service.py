@@ -25,7 +25,6 @@ NODE_PORT_DEFAULT_MAX = 32_767
 _OPTIONS_OF_EVERY_TYPE = (
     "internalTrafficPolicy",
     "ipFamilyPolicy",
-    "ipFamilies",
     "sessionAffinity",
 )
 _OPTIONS_FROM_OUTSIDE = ("externalTrafficPolicy",)
