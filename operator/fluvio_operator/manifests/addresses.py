@@ -23,7 +23,7 @@ from fluvio_operator.manifests.names import (
     local_host,
 )
 from fluvio_operator.manifests.placeholders import fill_placeholders
-from fluvio_operator.manifests.plan import PUBLIC_PORT, ClusterNames, GroupPlan
+from fluvio_operator.manifests.plan import ClusterNames, GroupPlan
 from fluvio_operator.manifests.settings import ServiceType, SpuPodSettings
 from fluvio_operator.manifests.spu_service import service_type_of
 from fluvio_protocol.metadata.spu import IngressAddress, IngressPort
@@ -62,7 +62,7 @@ def public_address(
     advertised = list(_advertised(plan, ordinal))
     annotated = list(_annotated(service))
     if kind is ServiceType.NODE_PORT:
-        port = _node_port(service)
+        port = _node_port(service, plan.public_port)
         if port is None:
             return PublicAddress(None, "its Service has no node port yet")
         hosts = advertised or annotated or list(_addresses_of(node))
@@ -75,7 +75,7 @@ def public_address(
         inside = IngressAddress(hostname=local_host(names, plan.name, ordinal))
         hosts = [*advertised, *annotated] or [inside]
         missing = None
-    return PublicAddress(IngressPort(port=PUBLIC_PORT, ingress=tuple(hosts)), missing)
+    return PublicAddress(IngressPort(port=plan.public_port, ingress=tuple(hosts)), missing)
 
 
 def zone_of(node: JsonObject | None) -> str | None:
@@ -114,9 +114,9 @@ def _balanced(service: JsonObject) -> Iterator[IngressAddress]:
             yield IngressAddress(hostname=hostname, ip=ip)
 
 
-def _node_port(service: JsonObject) -> int | None:
+def _node_port(service: JsonObject, public_port: int) -> int | None:
     for port in (service.get("spec") or {}).get("ports") or ():
-        if port.get("port") == PUBLIC_PORT:
+        if port.get("port") == public_port:
             return port.get("nodePort") or None
     return None
 

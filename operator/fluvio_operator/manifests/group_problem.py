@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from fluvio_operator.manifests.environment import env_problem
+from fluvio_operator.manifests.json_block import BadSettings, JsonBlock
 from fluvio_operator.manifests.names import (
     DATA_VOLUME,
     GROUP_NAME_LENGTH_MAX,
@@ -19,7 +20,7 @@ from fluvio_operator.manifests.placeholders import (
     fill_placeholders,
     unknown_placeholders,
 )
-from fluvio_operator.manifests.plan import GroupPlan
+from fluvio_operator.manifests.plan import HTTP_PORT, GroupPlan
 from fluvio_operator.manifests.pod_choices import chosen_pod
 from fluvio_operator.manifests.quantity import parse_quantity
 from fluvio_operator.manifests.settings import ServiceType, SpuPodSettings
@@ -60,6 +61,11 @@ def _problems(plan: GroupPlan, settings: SpuPodSettings) -> Iterator[str]:
         yield (
             f'spec.template.spec.storage.size: "{plan.volume_size}" is no size: write it as "10Gi"'
         )
+    yield from _port_problems(plan)
+    unreadable = _unreadable_list(plan)
+    if unreadable is not None:
+        yield unreadable
+        return
     yield from _clashes(plan, settings)
     yield from _expose_problems(plan, settings)
 
@@ -76,6 +82,35 @@ def log_dir_problem(path: str) -> str | None:
     for folder in _SYSTEM_FOLDERS:
         if path == folder or path.startswith(f"{folder}/"):
             return f'{where}: "{path}" belongs to the system: choose another folder'
+    return None
+
+
+def _port_problems(plan: GroupPlan) -> Iterator[str]:
+    where = "spec.template.spec.publicEndpoint.port"
+    if plan.public_port == plan.private_port:
+        yield f"{where}: {plan.public_port} is the private port as well: choose another one"
+    if HTTP_PORT in (plan.public_port, plan.private_port):
+        yield f"{where}: {HTTP_PORT} is used for health and metrics: choose another one"
+
+
+def _unreadable_list(plan: GroupPlan) -> str | None:
+    """Entries without what tells them apart; in the ConfigMap this was found on reading."""
+    pod = plan.pod
+    lists = JsonBlock(
+        {
+            "extraContainers": pod.extra_containers,
+            "extraVolumes": pod.extra_volumes,
+            "imagePullSecrets": pod.image_pull_secrets,
+            "extraVolumeMounts": pod.extra_volume_mounts,
+        },
+        "spec.template.spec.pod",
+    )
+    try:
+        for name in ("extraContainers", "extraVolumes", "imagePullSecrets"):
+            lists.objects(name, key="name")
+        lists.objects("extraVolumeMounts", key="mountPath")
+    except BadSettings as problem:
+        return str(problem)
     return None
 
 

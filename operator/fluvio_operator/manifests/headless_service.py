@@ -7,7 +7,7 @@ ready for clients, and it becomes ready only with their help.
 from typing import Any
 
 from fluvio_operator.manifests.names import headless_service_name, metadata_of, pod_labels
-from fluvio_operator.manifests.plan import PRIVATE_PORT, PUBLIC_PORT, GroupPlan
+from fluvio_operator.manifests.plan import GroupPlan
 
 
 def build_headless_service(plan: GroupPlan) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def build_headless_service(plan: GroupPlan) -> dict[str, Any]:
             "publishNotReadyAddresses": True,
             "selector": pod_labels(plan.name),
             "ports": [
-                _port("public", PUBLIC_PORT),
-                _port("private", PRIVATE_PORT),
+                _port("public", plan.public_port),
+                _port("private", plan.private_port),
             ],
         },
     }

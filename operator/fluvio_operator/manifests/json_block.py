@@ -1,8 +1,8 @@
 """Read one JSON object field by field, and say exactly what is wrong with it.
 
-Used by `settings.py` for the blocks that users write: the chart's ConfigMap and our extensions of
-the group. A field that is absent or null is "not said" and reads as None; unknown fields are
-ignored, as Fluvio does, so that a newer chart can talk to an older operator.
+Used by `settings.py` for the chart's ConfigMap, and by `group_problem.py` for the lists of a
+group. A field that is absent or null is "not said" and reads as None; unknown fields are ignored,
+as Fluvio does, so that a newer chart can talk to an older operator.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,9 +84,6 @@ class JsonBlock:
 
     def texts(self, field: str) -> tuple[str, ...] | None:
         return self._list(field, lambda item: isinstance(item, str), "text", None)
-
-    def is_object(self, field: str) -> bool:
-        return isinstance(self._fields.get(field), Mapping)
 
     def starts_with_text(self, field: str) -> bool:
         """Whether it is a list whose first item is text."""

@@ -45,6 +45,7 @@ class GroupPlan:
     replicas_now: pods to run; None means as many as the spec says. It is more than that while
                   the last SPUs of a shrinking group still hold replicas
     annotations:  those of the group's object
+    public_port, private_port: where its SPUs listen
     """
 
     name: str
@@ -56,6 +57,8 @@ class GroupPlan:
     volumes: VolumePolicy = field(default_factory=VolumePolicy)
     replicas_now: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    public_port: int = PUBLIC_PORT
+    private_port: int = PRIVATE_PORT
 
     @property
     def replicas(self) -> int:

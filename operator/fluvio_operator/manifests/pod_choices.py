@@ -114,7 +114,7 @@ def _both(
     entries: list[JsonObject] = []
     for entry in (*(chart or ()), *(group or ())):
         if key:
-            entries = [earlier for earlier in entries if earlier[key] != entry[key]]
+            entries = [earlier for earlier in entries if earlier.get(key) != entry.get(key)]
         if entry not in entries:
             entries.append(entry)
     return tuple(entries)

@@ -1,8 +1,9 @@
 """What pods and Services of a group look like, as far as people may choose it.
 
 Two voices: the chart, for all groups, through the ConfigMap `spu-k8` (Kubernetes reference 3.2;
-names and keys are Fluvio's), and the group itself, through its extension blocks (1.9). The
-group's word counts more. Called by the runtime; `stateful_set.py` and `spu_service.py` merge.
+names and keys are Fluvio's), read here; and the group itself, through the extension blocks of its
+manifest (1.9), which the runtime fills into the same classes. The group's word counts more;
+`pod_choices.py` and `spu_service.py` merge.
 
 In the ConfigMap an empty list or object is "not said": charts write all their keys, always. In a
 group's own block it is an answer: `topologySpread: []` means no spreading at all.
@@ -10,7 +11,7 @@ group's own block it is an answer: `topologySpread: []` means no spreading at al
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -21,7 +22,6 @@ NODE_PORT_MAX = 65_535
 TERMINATION_GRACE_S_MAX = 86_400
 
 IMAGE_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-RETENTION_WORDS = ("Retain", "Delete")
 
 _SERVICE_TEXTS = ("externalTrafficPolicy", "internalTrafficPolicy", "externalName")
 _LOAD_BALANCER_TEXTS = ("loadBalancerIP", "loadBalancerClass")
@@ -40,9 +40,6 @@ class ServiceType(StrEnum):
 
 
 _SERVICE_TYPES = {word.value: word.value for word in ServiceType}
-_EXPOSE_TYPES = {
-    name: word for name, word in _SERVICE_TYPES.items() if name != ServiceType.EXTERNAL_NAME
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class PodTemplate:
 class Expose:
     """How a group's SPUs are reached from outside; None: as the chart says.
 
-    base_node_port:           SPU i asks for this port plus i
+    base_node_port:           of its first SPU; the next one's is one more
     annotations:              of every per-SPU Service; values may hold placeholders
     advertised_host_template: the host clients are told, such as `{{spuId}}.stream.example.test`
     """
@@ -140,43 +137,6 @@ def parse_spu_settings(data: Mapping[str, str]) -> SpuPodSettings:
     )
 
 
-def parse_pod_template(
-    block: JsonObject | None, *, where: str = "spec.template.spec.pod"
-) -> PodTemplate:
-    """A group's own block, as it stands in its manifest. Raises BadSettings."""
-    pod = JsonBlock(block, where)
-    return replace(
-        _pod_template(pod),
-        storage_class_name=pod.text("storageClassName"),
-        topology_spread=_topology_spread(pod),
-        security_context=pod.mapping("securityContext"),
-    )
-
-
-def parse_expose(block: JsonObject | None, *, where: str = "spec.expose") -> Expose:
-    """A group's own block, as it stands in its manifest. Raises BadSettings."""
-    expose = JsonBlock(block, where)
-    kind = expose.choice("type", _EXPOSE_TYPES)
-    return Expose(
-        type=None if kind is None else ServiceType(kind),
-        base_node_port=expose.number("baseNodePort", least=1, most=NODE_PORT_MAX),
-        annotations=expose.texts_by_name("annotations") or {},
-        advertised_host_template=expose.text("advertisedHostTemplate"),
-    )
-
-
-def parse_volume_policy(
-    block: JsonObject | None, *, where: str = "spec.persistentVolumeClaimRetentionPolicy"
-) -> VolumePolicy:
-    """A group's own block, as it stands in its manifest. Raises BadSettings."""
-    policy = JsonBlock(block, where)
-    words = dict(zip(RETENTION_WORDS, RETENTION_WORDS, strict=True))
-    return VolumePolicy(
-        when_deleted=policy.choice("whenDeleted", words) or "Retain",
-        when_scaled=policy.choice("whenScaled", words) or "Retain",
-    )
-
-
 def _json_of(data: Mapping[str, str], key: str) -> object:
     text = data.get(key, "").strip()
     if not text:
@@ -188,24 +148,9 @@ def _json_of(data: Mapping[str, str], key: str) -> object:
 
 
 def _pod_of_chart(block: JsonBlock) -> PodTemplate:
-    said = _pod_template(block)
-    pod = replace(
-        said,
+    pod = PodTemplate(
         storage_class_name=block.text("storageClass"),
         topology_spread=block.objects("topologySpreadConstraints"),
-    )
-    return PodTemplate(
-        **{name: None if value in ((), {}) else value for name, value in _fields_of(pod)}
-    )
-
-
-def _fields_of(pod: PodTemplate) -> list[tuple[str, Any]]:
-    return [(name, getattr(pod, name)) for name in PodTemplate.__dataclass_fields__]
-
-
-def _pod_template(block: JsonBlock) -> PodTemplate:
-    """What the chart's block and a group's own have in common."""
-    return PodTemplate(
         resources=block.mapping("resources"),
         node_selector=block.texts_by_name("nodeSelector"),
         tolerations=block.objects("tolerations"),
@@ -222,6 +167,10 @@ def _pod_template(block: JsonBlock) -> PodTemplate:
             "terminationGracePeriodSeconds", least=1, most=TERMINATION_GRACE_S_MAX
         ),
     )
+    said = {item.name: getattr(pod, item.name) for item in fields(pod)}
+    return PodTemplate(
+        **{name: None if value in ((), {}) else value for name, value in said.items()}
+    )
 
 
 def _pull_secrets(block: JsonBlock) -> tuple[JsonObject, ...] | None:
@@ -230,14 +179,6 @@ def _pull_secrets(block: JsonBlock) -> tuple[JsonObject, ...] | None:
         return block.objects("imagePullSecrets", key="name")
     names = block.texts("imagePullSecrets") or ()
     return tuple({"name": name} for name in dict.fromkeys(names))
-
-
-def _topology_spread(block: JsonBlock) -> tuple[JsonObject, ...] | None:
-    """One constraint, or a list of them."""
-    if block.is_object("topologySpread"):
-        one = block.mapping("topologySpread")
-        return None if one is None else (one,)
-    return block.objects("topologySpread")
 
 
 def _environment(block: JsonBlock) -> tuple[JsonObject, ...]:

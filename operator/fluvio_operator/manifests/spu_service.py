@@ -1,8 +1,9 @@
 """The Service of one SPU: its clients must reach this SPU and no other.
 
-Node ports, when they are pinned, are the base plus the SPU's id, so that two groups of a cluster
+A node port pinned by the chart is its base plus the SPU's id, so that two groups of a cluster
 never ask for the same one (ours: Fluvio adds the ordinal, and the second group's are refused).
-With the default group, whose ids begin at 0, both rules give the same ports.
+With the default group, whose ids begin at 0, both rules give the same ports. A group that has a
+base of its own counts its SPUs from there.
 """
 
 from typing import Any
@@ -16,8 +17,8 @@ from fluvio_operator.manifests.names import (
     spu_service_name,
 )
 from fluvio_operator.manifests.placeholders import fill_placeholders
-from fluvio_operator.manifests.plan import PUBLIC_PORT, GroupPlan
-from fluvio_operator.manifests.settings import ServiceType, SpuPodSettings
+from fluvio_operator.manifests.plan import GroupPlan
+from fluvio_operator.manifests.settings import NODE_PORT_MAX, ServiceType, SpuPodSettings
 
 NODE_PORT_DEFAULT_MAX = 32_767
 """Highest node port that an API server gives unless it was told otherwise."""
@@ -48,14 +49,16 @@ def service_type_of(plan: GroupPlan, settings: SpuPodSettings) -> ServiceType:
 def node_port_of(plan: GroupPlan, settings: SpuPodSettings, ordinal: int) -> int | None:
     """The node port to ask for; None leaves the choice to Kubernetes.
 
-    A high id would lead out of the range that API servers allow; the port is then left to
-    Kubernetes, unless the base itself says that the range is another one here.
+    With the chart's base a high id would lead out of the range that API servers allow; the port
+    is then left to Kubernetes, unless the base itself says that the range is another one here.
     """
-    base = plan.expose.base_node_port or settings.base_node_port
+    if plan.expose.base_node_port is not None:
+        return plan.expose.base_node_port + ordinal
+    base = settings.base_node_port
     if base is None:
         return None
     port = base + plan.spu_id(ordinal)
-    most = NODE_PORT_DEFAULT_MAX if base <= NODE_PORT_DEFAULT_MAX else 65_535
+    most = NODE_PORT_DEFAULT_MAX if base <= NODE_PORT_DEFAULT_MAX else NODE_PORT_MAX
     return port if port <= most else None
 
 
@@ -89,9 +92,9 @@ def build_spu_service(plan: GroupPlan, settings: SpuPodSettings, ordinal: int) -
 def _port(plan: GroupPlan, settings: SpuPodSettings, ordinal: int) -> dict[str, Any]:
     port: dict[str, Any] = {
         "name": "public",
-        "port": PUBLIC_PORT,
+        "port": plan.public_port,
         "protocol": "TCP",
-        "targetPort": PUBLIC_PORT,
+        "targetPort": plan.public_port,
     }
     if service_type_of(plan, settings) is ServiceType.NODE_PORT:
         node_port = node_port_of(plan, settings, ordinal)

@@ -2,7 +2,7 @@
 address or its node come in."""
 
 from fluvio_operator.manifests.names import local_host, private_host
-from fluvio_operator.manifests.plan import PRIVATE_PORT, PUBLIC_PORT, ClusterNames, GroupPlan
+from fluvio_operator.manifests.plan import ClusterNames, GroupPlan
 from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec, SpuType
 
 
@@ -21,10 +21,12 @@ def spu_spec_of(
     return SpuSpec(
         id=plan.spu_id(ordinal),
         spu_type=SpuType.MANAGED,
-        public_endpoint=public or IngressPort(port=PUBLIC_PORT),
-        private_endpoint=Endpoint(port=PRIVATE_PORT, host=private_host(names, plan.name, ordinal)),
+        public_endpoint=public or IngressPort(port=plan.public_port),
+        private_endpoint=Endpoint(
+            port=plan.private_port, host=private_host(names, plan.name, ordinal)
+        ),
         rack=plan.spec.spu_config.rack or zone,
         public_endpoint_local=Endpoint(
-            port=PUBLIC_PORT, host=local_host(names, plan.name, ordinal)
+            port=plan.public_port, host=local_host(names, plan.name, ordinal)
         ),
     )

@@ -23,8 +23,6 @@ from fluvio_operator.manifests.names import (
 )
 from fluvio_operator.manifests.plan import (
     HTTP_PORT,
-    PRIVATE_PORT,
-    PUBLIC_PORT,
     ClusterNames,
     GroupPlan,
 )
@@ -137,16 +135,16 @@ def _spu_container(
             "--log-size",
             plan.volume_size,
             "--public",
-            f"0.0.0.0:{PUBLIC_PORT}",
+            f"0.0.0.0:{plan.public_port}",
             "--private",
-            f"0.0.0.0:{PRIVATE_PORT}",
+            f"0.0.0.0:{plan.private_port}",
             "--http",
             f"0.0.0.0:{HTTP_PORT}",
         ],
         "env": environment_of(plan, settings.extra_env, log_filter=log_filter),
         "ports": [
-            _port("public", PUBLIC_PORT),
-            _port("private", PRIVATE_PORT),
+            _port("public", plan.public_port),
+            _port("private", plan.private_port),
             _port("http", HTTP_PORT),
         ],
         # Ten minutes to read its logs after a crash, then a minute of silence is too long.
