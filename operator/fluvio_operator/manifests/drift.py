@@ -47,6 +47,7 @@ _NEVER_LEFT_OUT = frozenset(
     {
         "allowPrivilegeEscalation",
         "automountServiceAccountToken",
+        "blockOwnerDeletion",
         "enableServiceLinks",
         "privileged",
         "readOnlyRootFilesystem",

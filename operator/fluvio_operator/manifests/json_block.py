@@ -5,7 +5,7 @@ group. A field that is absent or null is "not said" and reads as None; unknown f
 as Fluvio does, so that a newer chart can talk to an older operator.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fluvio_protocol.errors import ErrorCode, FluvioError
@@ -48,12 +48,12 @@ class JsonBlock:
             raise BadSettings(f"{self.path(field)}: {value} is not between {least} and {most}")
         return value
 
-    def choice(self, field: str, choices: Mapping[str, str]) -> str | None:
-        """The word that stands for the text found; upper and lower case are the same."""
+    def choice(self, field: str, choices: Sequence[str]) -> str | None:
+        """One of the words; upper and lower case are the same."""
         value = self.text(field)
         if value is None:
             return None
-        found = {name.lower(): word for name, word in choices.items()}.get(value.lower())
+        found = {word.lower(): word for word in choices}.get(value.lower())
         if found is None:
             expected = ", ".join(choices)
             raise BadSettings(f'{self.path(field)}: "{value}" is none of {expected}')

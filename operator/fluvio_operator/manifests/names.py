@@ -111,14 +111,14 @@ def labels_of_cluster() -> dict[str, str]:
 
 def owner_reference(plan: GroupPlan, *, controller: bool = True) -> dict[str, Any]:
     """The group as owner: what it owns goes with it, and never holds it back."""
-    return {
+    reference = {
         "apiVersion": "fluvio.infinyon.com/v1",
         "kind": "SpuGroup",
         "name": plan.name,
         "uid": plan.uid,
-        "controller": controller,
         "blockOwnerDeletion": False,
     }
+    return {**reference, "controller": True} if controller else reference
 
 
 def metadata_of(plan: GroupPlan, name: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ TERMINATION_GRACE_S_MAX = 86_400
 
 IMAGE_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
+_JSON_KEYS = ("podSecurityContext", "lbServiceAnnotations", "service", "spuPodConfig")
 _SERVICE_TEXTS = ("externalTrafficPolicy", "internalTrafficPolicy", "externalName")
 _LOAD_BALANCER_TEXTS = ("loadBalancerIP", "loadBalancerClass")
 _FAMILY_TEXTS = ("ipFamilyPolicy", "sessionAffinity")
@@ -39,7 +40,7 @@ class ServiceType(StrEnum):
     """somebody else's gateway in front of a ClusterIP Service; needs `advertisedHostTemplate`"""
 
 
-_SERVICE_TYPES = {word.value: word.value for word in ServiceType}
+_SERVICE_TYPES = tuple(word.value for word in ServiceType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +116,22 @@ def parse_spu_settings(data: Mapping[str, str]) -> SpuPodSettings:
     image = data.get("image", "").strip()
     if not image:
         raise BadSettings("image: is missing: the ConfigMap must name the image of the SPUs")
-    service = JsonBlock(_json_of(data, "service"), "service")
-    pod_config = JsonBlock(_json_of(data, "spuPodConfig"), "spuPodConfig")
-    pod = _pod_of_chart(pod_config)
-    security = JsonBlock({"it": _json_of(data, "podSecurityContext")}, "").mapping("it")
+    written = JsonBlock({key: _json_of(data, key) for key in _JSON_KEYS}, "")
+    service = JsonBlock(written.mapping("service"), "service")
+    pod_config = JsonBlock(written.mapping("spuPodConfig"), "spuPodConfig")
     return SpuPodSettings(
         image=image,
-        image_pull_policy=pod_config.choice(
-            "imagePullPolicy", dict(zip(IMAGE_PULL_POLICIES, IMAGE_PULL_POLICIES, strict=True))
+        image_pull_policy=pod_config.choice("imagePullPolicy", IMAGE_PULL_POLICIES),
+        pod=replace(
+            _pod_of_chart(pod_config),
+            security_context=written.mapping("podSecurityContext") or None,
         ),
-        pod=replace(pod, security_context=security or None),
         container_security_context=pod_config.mapping("containerSecurityContext") or {},
         extra_env=_environment(pod_config),
         service_type=ServiceType(service.choice("type", _SERVICE_TYPES) or ServiceType.NODE_PORT),
         base_node_port=pod_config.number("baseNodePort", least=1, most=NODE_PORT_MAX),
         service_options=_service_options(service),
-        service_annotations=JsonBlock(
-            {"lbServiceAnnotations": _json_of(data, "lbServiceAnnotations")}, ""
-        ).texts_by_name("lbServiceAnnotations")
-        or {},
+        service_annotations=written.texts_by_name("lbServiceAnnotations") or {},
     )
 
 
