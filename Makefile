@@ -2,7 +2,7 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz lint fmt types docs wheel bench check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel bench check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -30,10 +30,11 @@ test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
 fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/faults/test_fuzz_ports.py $(ARGS)
 
-lint: $(READY) ## ruff check and format check, import walls
+lint: $(READY) ## ruff check and format check, import walls, CRDs as the models have them
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
+	@$(PY) -m fluvio_crd.generate --check
 
 fmt: $(READY) ## format, and fix what ruff can fix
 	@.venv/bin/ruff format .
@@ -42,6 +43,9 @@ fmt: $(READY) ## format, and fix what ruff can fix
 types: $(READY) ## mypy, strict
 	@.venv/bin/mypy
 	@MYPYPATH=bench:examples/demo .venv/bin/mypy bench/*.py examples/demo/*.py
+
+generate: $(READY) ## write crds/ anew from the models in operator/fluvio_crd
+	@$(PY) -m fluvio_crd.generate
 
 docs: $(READY) ## test the docs: every file, command, port and setting they name exists
 	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)
