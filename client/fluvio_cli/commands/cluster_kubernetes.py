@@ -183,11 +183,14 @@ def chart_settings(context: click.Context, options: Mapping[str, Any]) -> ChartS
 
 def _git_head() -> str:
     """The commit of the folder that we are in: images are tagged with it by developers."""
-    result = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        raise Failure("--develop needs a git checkout: run it inside one, or use --image-version")
+    try:
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failure(
+            "--develop needs git and a checkout: run it inside one, or use --image-version"
+        ) from error
     return result.stdout.strip()
 
 

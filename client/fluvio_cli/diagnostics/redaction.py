@@ -17,12 +17,13 @@ _SECRET_NAME = re.compile(
 )
 _NEVER_SECRET = {"automountserviceaccounttoken", "imagepullsecrets", "secretname"}
 _PEM = re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|\Z)", re.DOTALL)
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+# Every repetition has a limit, so that long lines take no longer than they are long.
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s{1,4}[A-Za-z0-9._~+/=-]{8,}")
 _ASSIGNED = re.compile(
-    r"(?i)([\w.-]*(?:passw(?:or)?d|secret|token|api_?key|private_?key|access_?key)[\w.-]*"
-    r"[\"']?\s*[=:]\s*[\"']?)([^\s\"',;}]+)"
+    r"(?i)((?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|access_?key)[\w.-]{0,40}"
+    r"[\"']?\s{0,4}[=:]\s{0,4}[\"']?)([^\s\"',;}]+)"
 )
-_IN_ADDRESS = re.compile(r"(\w+://[^/\s:@]*:)[^@\s/]+@")
+_IN_ADDRESS = re.compile(r"(://[^/\s:@]{0,100}:)[^@\s/]{1,200}@")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 

@@ -200,7 +200,9 @@ class Kubernetes:
                 _request_timeout=EXEC_TIMEOUT_S,
             )
         except Exception as error:  # websocket errors are of a package that is not named here
-            raise KubernetesError(f"exec in pod {pod}: {in_one_line(error)}") from error
+            # The websocket's error ends with the headers and the body of the answer.
+            said = in_one_line(error).split(" -+-+- ")[0]
+            raise KubernetesError(f"exec in pod {pod}: {said}") from error
         return printed
 
     def _json(self, method: str, path: str, **arguments: Any) -> Object:

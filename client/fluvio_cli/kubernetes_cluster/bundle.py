@@ -39,8 +39,10 @@ def read_yaml(path: Path) -> Any:
     """One YAML document. Raises Failure."""
     import yaml
 
+    # The loader in C, where there is one: definitions are long.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.load(path.read_text("utf-8"), Loader=loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Failure(f"{path}: {' '.join(str(error).split())}") from error
 
@@ -72,7 +74,8 @@ def chart_version() -> str:
     return str(read_yaml(chart_directory() / "Chart.yaml")["appVersion"])
 
 
+@cache
 def chart_values() -> Object:
-    """Defaults of the chart. Raises Failure."""
+    """Defaults of the chart, which the caller does not change. Raises Failure."""
     values: Object = read_yaml(chart_directory() / "values.yaml")
     return values
