@@ -2,14 +2,14 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel bench check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel bench e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
 FUZZ_SECONDS ?= 600
 
 help: ## list the targets, one line each
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml constraints.txt scripts/make-venv
 	@scripts/make-venv
@@ -55,6 +55,9 @@ wheel: $(READY) ## build the wheel into dist/
 
 bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
 	@$(PY) bench/run.py $(if $(QUICK),--quick) $(if $(NAME),--name $(NAME)) $(ARGS)
+
+e2e-cluster: ## bring up the Kubernetes cluster the end-to-end tests use [ARGS="--workers 2"]
+	@e2e/cluster/cluster up $(ARGS)
 
 check: lint types test ## what CI runs, quickest first
 
