@@ -5,6 +5,7 @@ What the wire does not carry (ports, pods, exposure, volumes) is read by `settin
 reference 1.4, 1.9.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -51,14 +52,43 @@ NAME_RULE = Rule(
 )
 
 
-def _said(field: str, default: str) -> tuple[str, str]:
-    """A storage setting now and before, with the default where it is left out."""
-    path = f"?template.?spec.?storage.?{field}.orValue('{default}')"
-    return f"self.{path}", f"oldSelf.{path}"
+def _storage(group: str, field: str) -> tuple[str, str]:
+    """In CEL: whether a group says something of storage, and what."""
+    path, steps = group, []
+    for step in ("template", "spec", "storage", field):
+        path = f"{path}.{step}"
+        steps.append(f"has({path})")
+    return f"({' && '.join(steps)})", path
 
 
-_SIZE, _OLD_SIZE = _said("size", SIZE_DEFAULT)
-_LOG_DIR, _OLD_LOG_DIR = _said("logDir", LOG_DIR_DEFAULT)
+def _kept(field: str, holds: Callable[[str, str], str], default: str, message: str) -> Rule:
+    """A storage setting that is not given now as before; `holds` compares before and now.
+
+    The API server's cost estimate wants every text to come straight from a field, so left out and
+    given are cases of their own, and both given is a rule of the field itself.
+    """
+    given, now = _storage("self", field)
+    was_given, before = _storage("oldSelf", field)
+    return Rule(
+        f"{given} ? ({was_given} || {holds(repr(default), now)}) "
+        f": (!{was_given} || {holds(before, repr(default))})",
+        message,
+    )
+
+
+def _not_smaller(before: str, now: str) -> str:
+    return (
+        f"(!isQuantity({before}) || !isQuantity({now}) "
+        f"|| quantity({now}).compareTo(quantity({before})) >= 0)"
+    )
+
+
+def _same(before: str, now: str) -> str:
+    return f"{now} == {before}"
+
+
+_SIZE_SHRINKS = f"storage size can grow, never shrink (left out: {SIZE_DEFAULT})"
+_LOG_DIR_MOVES = f"storage logDir cannot be changed (left out: {LOG_DIR_DEFAULT}): make a new group"
 
 
 class EndpointTemplate(Model):
@@ -97,6 +127,7 @@ class Storage(Model):
                         f"'^/+(({'|'.join(SYSTEM_DIRECTORIES)})(/.*)?)?$')",
                         "logDir must be an absolute path, and not a folder of the system",
                     ),
+                    Rule(_same("oldSelf", "self"), _LOG_DIR_MOVES),
                 ),
             ),
         ]
@@ -112,6 +143,7 @@ class Storage(Model):
                         "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
                         "size must be a quantity, such as 10Gi",
                     ),
+                    Rule(_not_smaller("oldSelf", "self"), _SIZE_SHRINKS),
                 ),
             ),
         ]
@@ -170,15 +202,8 @@ class SpuGroupSpec(SpecModel):
     """So many SPUs, numbered from `minId`."""
 
     rules = (
-        Rule(
-            f"!isQuantity({_SIZE}) || !isQuantity({_OLD_SIZE}) "
-            f"|| quantity({_SIZE}).compareTo(quantity({_OLD_SIZE})) >= 0",
-            f"storage size can grow, never shrink (left out: {SIZE_DEFAULT})",
-        ),
-        Rule(
-            f"{_LOG_DIR} == {_OLD_LOG_DIR}",
-            f"storage logDir cannot be changed (left out: {LOG_DIR_DEFAULT}): make a new group",
-        ),
+        _kept("size", _not_smaller, SIZE_DEFAULT, _SIZE_SHRINKS),
+        _kept("logDir", _same, LOG_DIR_DEFAULT, _LOG_DIR_MOVES),
     )
 
     replicas: Annotated[U16, Published(minimum=1, maximum=100, required=True)] = Field(

@@ -1,3 +1,8 @@
+// All programs of the end-to-end cluster in one module, so that what they share is compiled once.
+// Kubernetes names its own parts by v0.0.0; the first block of replacements says which version that
+// is. The others hold a module at the version Kubernetes was made with, where another program would
+// raise it. Kubernetes 1.34 needs CoreDNS 1.12.2: 1.12.1, which kubeadm names, does not compile with it.
+
 module fluvio-e2e
 
 go 1.25

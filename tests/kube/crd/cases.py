@@ -3,7 +3,9 @@
     good/*.yaml     manifests that Fluvio accepts, and ours with additions
     older/*.yaml    forms that older releases stored: read, though no longer accepted anew
     bad/*.yaml      starts with `# refused: <words>`; its last document is refused with them, those
-                    before it are there already (rules about changes need something to change)
+                    before it are there already (rules about changes need something to change).
+                    `<words> | <words>`: the server says the first of a plain request, the second
+                    of a server-side apply, which compares types before it validates
 
 The story in `e2e/scenarios/test_resources.py` shows the same files to a real API server.
 """
@@ -23,9 +25,9 @@ _BY_KUBE_KIND = {resource.kube_kind: resource for resource in RESOURCES}
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A manifest that the API server refuses, and words of its answer."""
+    """A manifest that the API server refuses, and words of its answer, one of which it gives."""
 
-    words: str
+    words: tuple[str, ...]
     present: tuple[dict[str, Any], ...]
     refused: dict[str, Any]
 
@@ -45,7 +47,7 @@ def refusal(name: str) -> Refusal:
     first = (SAMPLES / "bad" / name).read_text().splitlines()[0]
     assert first.startswith(_REFUSED), f"{name} does not start with {_REFUSED!r}"
     *present, refused = documents("bad", name)
-    return Refusal(first.removeprefix(_REFUSED), tuple(present), refused)
+    return Refusal(tuple(first.removeprefix(_REFUSED).split(" | ")), tuple(present), refused)
 
 
 def resource_of_manifest(manifest: dict[str, Any]) -> Resource:
