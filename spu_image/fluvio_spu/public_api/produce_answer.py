@@ -36,8 +36,7 @@ def throttle_size(version: int) -> int:
 class Route:
     """Where requests with one same beginning go, and the frame that acknowledges them.
 
-    records_at: where the record set begins in the frame
-    end_size:   bytes behind it
+    end_size: bytes behind the record set
     """
 
     __slots__ = (
@@ -46,7 +45,6 @@ class Route:
         "middle",
         "pack",
         "partition",
-        "records_at",
         "replica",
         "size",
         "timeout_ms",
@@ -64,7 +62,6 @@ class Route:
         partition: int,
         committed: bool,
         timeout_ms: int,
-        records_at: int,
     ) -> None:
         self.writer = writer
         self.replica = writer.replica
@@ -73,7 +70,6 @@ class Route:
         self.partition = partition
         self.committed = committed
         self.timeout_ms = timeout_ms
-        self.records_at = records_at
         # an empty list of SmartModules
         self.end_size = 4 if version >= SMART_MODULES_SINCE else 0
         # one topic, one partition, no error: the last two bytes are the error code

@@ -13,7 +13,7 @@ Memory: about 1 KiB besides the log; no task, no timer.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
@@ -47,7 +47,6 @@ class ReplicaSurroundings:
 
     changed:          replicas with news for the controller
     cold_read_distance_bytes: logs up to this size are taken for cached
-    log_defaults:     what a topic does not say of its logs
     """
 
     wake_queue: WakeQueue
@@ -56,7 +55,6 @@ class ReplicaSurroundings:
     metrics: SpuMetrics
     changed: set["Replica"]
     cold_read_distance_bytes: int
-    log_defaults: LogConfig
 
 
 class Replica:
@@ -317,7 +315,7 @@ class Replica:
 
     def _follow(self, assignment: ReplicaAssignment) -> None:
         self.assignment = assignment
-        config = log_config(assignment, self._surroundings.log_defaults)
+        config = log_config(assignment)
         self.log.reconfigure(config)
         self.batch_size_bytes_max = min(config.batch_size_bytes_max, config.segment_size_bytes_max)
         self.codecs_allowed = _codecs_allowed(assignment.compression_type)
@@ -334,8 +332,8 @@ def _delete(expired: Sequence[ExpiredSegment]) -> None:
         segment.delete()
 
 
-def log_config(assignment: ReplicaAssignment, defaults: LogConfig) -> LogConfig:
-    """The log's settings for a topic's, and the process's for what the topic does not say.
+def log_config(assignment: ReplicaAssignment) -> LogConfig:
+    """The log's settings for a topic's.
 
     The topic of consumer offsets never loses segments to their age: its live entries are in its
     most recent records, however old those are.
@@ -347,7 +345,6 @@ def log_config(assignment: ReplicaAssignment, defaults: LogConfig) -> LogConfig:
     elif assignment.cleanup_policy is not None:
         retention_ms = assignment.cleanup_policy.time_in_seconds * 1000
     return _shared_log_config(
-        defaults,
         storage.segment_size if storage is not None else None,
         storage.max_partition_size if storage is not None else None,
         retention_ms,
@@ -356,14 +353,11 @@ def log_config(assignment: ReplicaAssignment, defaults: LogConfig) -> LogConfig:
 
 @lru_cache(maxsize=256)
 def _shared_log_config(
-    default: LogConfig,
-    segment_size: int | None,
-    partition_size: int | None,
-    retention_ms: int | None,
+    segment_size: int | None, partition_size: int | None, retention_ms: int | None
 ) -> LogConfig:
     """One object for all partitions with the same settings."""
-    return replace(
-        default,
+    default = LogConfig()
+    return LogConfig(
         segment_size_bytes_max=max(
             segment_size or default.segment_size_bytes_max, SEGMENT_SIZE_BYTES_MIN
         ),

@@ -26,10 +26,8 @@ _FALLOC_FL_KEEP_SIZE = 1
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = 0x4000
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-# How much of it the group gets is for the umask to say: a volume that belongs to a group outlives
-# the user that wrote to it.
-_FILE_MODE = 0o664
-_DIRECTORY_MODE = 0o775
+_FILE_MODE = 0o644
+_DIRECTORY_MODE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
