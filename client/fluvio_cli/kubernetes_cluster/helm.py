@@ -125,7 +125,7 @@ class Helm:
 
     def values(self) -> str:
         """What the release was given, as YAML. Raises Failure."""
-        return _run(["get", "values", RELEASE, *self._where])
+        return _run(["get", "values", RELEASE, "--output", "yaml", *self._where])
 
     def list(self) -> str:
         """All releases of the namespace, as a table. Raises Failure."""

@@ -24,6 +24,8 @@ from fluvio_cli.kubernetes_cluster import bundle
 from fluvio_cli.progress import say
 
 POLL_INTERVAL_S = 0.5
+REASON_LENGTH_MAX = 110
+"""Of a line of progress; the error tells all of it."""
 CONTROLLER = "fluvio-sc"
 CONTROLLER_PODS = "app=fluvio-sc"
 SPU_PODS = "app=spu"
@@ -56,12 +58,12 @@ def wait_for(
     """Look until it is done; the last look.
 
     complaint: begins the error, when nothing came further for `timeout_s`.
-    tell:      the line to print when something has changed.
+    tell:      the line to print, when it is another one than before.
     Raises:    Failure.
     """
     deadline, best = clock() + timeout_s, -1
     progress = Progress(0, 1)
-    told = None
+    told: set[str] = set()
     while True:
         try:
             progress = look()
@@ -73,14 +75,14 @@ def wait_for(
             progress = Progress(progress.count, progress.total, error.message)
         else:
             if progress.done:
-                if tell is not None and told is not None:
+                if tell is not None and told:
                     say(tell(progress))
                 return progress
         if progress.count > best:
             best, deadline = progress.count, clock() + timeout_s
-        if tell is not None and tell(progress) != told:
-            told = tell(progress)
-            say(told)
+        if tell is not None and (line := tell(progress)) not in told:
+            told.add(line)
+            say(line)
         if clock() >= deadline:
             reason = f": {progress.why}" if progress.why else ""
             raise Failure(f"{complaint} within {timeout_s:.0f} s{reason}")
@@ -185,8 +187,10 @@ def paused_groups(kubernetes: Kubernetes, namespace: str) -> list[str]:
 
 
 def _line(what: str, progress: Progress) -> str:
-    why = f" {progress.why}" if progress.why and not progress.done else ""
-    return f"{what} ({progress.count}/{progress.total}){why}"
+    why = progress.why if not progress.done else ""
+    if len(why) > REASON_LENGTH_MAX:
+        why = why[:REASON_LENGTH_MAX] + "..."
+    return f"{what} ({progress.count}/{progress.total}) {why}".rstrip()
 
 
 def _groups(kubernetes: Kubernetes, namespace: str) -> list[Object]:
