@@ -50,7 +50,7 @@ class Bounds(Model):
     """How far back duplicates are looked for."""
 
     count: Annotated[U64, Published(minimum=1)] = Field(description="so many records")
-    age: Annotated[wire.Duration, HumanDuration()] | None = Field(
+    age: Annotated[wire.Duration, HumanDuration(), Published(nullable=True)] | None = Field(
         default=None, description="so long, such as 30s or 1m 30s"
     )
 
@@ -87,7 +87,9 @@ class LogSettings(Model):
     compression_type: Annotated[wire.CompressionType, Word(wire.CompressionType)] = Field(
         default=wire.CompressionType.ANY, description="codec that producers must use"
     )
-    deduplication: Deduplication | None = Field(default=None, description="drop duplicates")
+    deduplication: Annotated[Deduplication, Published(nullable=True)] | None = Field(
+        default=None, description="drop duplicates"
+    )
 
 
 def cleanup_of_wire(policy: wire.CleanupPolicy | None) -> CleanupPolicy | None:

@@ -7,7 +7,7 @@ Used by the modules of the kinds; `schema.py` reads the marks. Two rule books, k
     `Published`, `Rule`  what the API server enforces on top. Values that these refuse still reach
                          the controller another way, and it answers them with Fluvio's words.
 
-Null is absence, everywhere: the API server drops nulls before it validates, and so do we.
+Null is absence, everywhere: nulls are dropped before anything is looked at.
 """
 
 from abc import abstractmethod
@@ -55,6 +55,7 @@ class Published:
     default:   the API server fills it in; other defaults stay in the code, where they can change
     required:  demanded of manifests, though older objects may lack it
     untyped:   any JSON; nothing below is looked at
+    nullable:  null is kept, and CEL sees it; only where Fluvio's own CRD has it
     """
 
     minimum: int | None = None
@@ -69,6 +70,7 @@ class Published:
     list_type: str | None = None
     list_keys: tuple[str, ...] | None = None
     untyped: bool = False
+    nullable: bool = False
     required: bool = False
     default: Any = _ABSENT
     rules: tuple[Rule, ...] = ()
@@ -90,6 +92,7 @@ class Published:
             "x-kubernetes-list-type": self.list_type,
             "x-kubernetes-list-map-keys": None if self.list_keys is None else list(self.list_keys),
             "x-kubernetes-preserve-unknown-fields": True if self.untyped else None,
+            "nullable": True if self.nullable else None,
             REQUIRED_MARK: True if self.required else None,
             RULES: [rule.keyword() for rule in self.rules] or None,
         }

@@ -1,9 +1,13 @@
 """From a pydantic model to a structural schema, as CustomResourceDefinitions want it.
 
 Called by `definition.py`. pydantic's JSON schema is not structural: it refers to definitions and
-says "or null" as a union. Here references are written out, and the null goes without a trace: the
-API server drops nulls of fields that are not nullable, so that `deduplication: null` means what
-leaving it out means, in CEL too. Titles go, and defaults that only the code applies.
+says "or null" as a union. Here references are written out, and titles go, and defaults that only
+the code applies.
+
+Of the null nothing is left, except where a model says `nullable`. The API server drops a null of
+a field that is not nullable (of plain requests, at least), so it means what leaving the field out
+means, and rules need not think of it. Server-side apply does not drop nulls: fields that Fluvio's
+CRD calls nullable are so here too, that manifests with `deduplication: null` apply either way.
 
 A keyword that is not known here is an error, so nothing slips into a schema unseen.
 """
@@ -18,7 +22,7 @@ from fluvio_crd.model import DEFAULT_MARK, REQUIRED_MARK, RULES
 Schema = dict[str, Any]
 
 _KEPT = (
-    *("description", "type", "format", "default", "enum", "pattern"),
+    *("description", "type", "format", "nullable", "default", "enum", "pattern"),
     *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string"),
     *("x-kubernetes-preserve-unknown-fields", "required", "properties", "additionalProperties"),

@@ -42,9 +42,9 @@ class PublicEndpoint(Model):
     """Where clients reach it; they use the first way in."""
 
     port: Annotated[Port, Published(required=True)] = Field(default=0, description="TCP port")
-    ingress: Annotated[list[IngressAddress], Published(max_items=32, list_type="atomic")] = Field(
-        default=[], description="ways in; the first one counts"
-    )
+    ingress: Annotated[
+        list[IngressAddress], Published(max_items=32, list_type="atomic", nullable=True)
+    ] = Field(default=[], description="ways in; the first one counts")
     encryption: Encryption = Field(
         default=wire.Encryption.PLAINTEXT, description="what clients are told"
     )

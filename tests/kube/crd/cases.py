@@ -1,6 +1,7 @@
 """The sample manifests: `samples/good` are accepted, `samples/bad` are refused and say why.
 
     good/*.yaml     manifests that Fluvio accepts, and ours with additions
+    plain/*.yaml    accepted of plain requests alone: server-side apply does not drop their nulls
     older/*.yaml    forms that older releases stored: read, though no longer accepted anew
     bad/*.yaml      starts with `# refused: <words>`; its last document is refused with them, those
                     before it are there already (rules about changes need something to change).

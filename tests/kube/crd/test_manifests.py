@@ -201,11 +201,16 @@ def test_every_kind_has_its_resource_and_only_registrations_have_none() -> None:
                 system=True,
             ),
         ),
-        ("nulls", TopicSpec(storage=TopicStorage(segment_size=65536))),
+        ("undeduplicated", TopicSpec()),
     ],
 )
 def test_topics(name: str, spec: TopicSpec) -> None:
     assert parse_spec(Kind.TOPIC, sample("good", "Topic", name)) == spec
+
+
+def test_a_null_is_as_if_nothing_was_said() -> None:
+    spec = parse_spec(Kind.TOPIC, sample("plain", "Topic", "nulls"))
+    assert spec == TopicSpec(storage=TopicStorage(segment_size=65536))
 
 
 def test_a_mirror_of_the_older_form() -> None:

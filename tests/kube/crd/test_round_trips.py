@@ -35,7 +35,7 @@ def test_every_status_comes_back(kind: Kind, data: st.DataObject) -> None:
     assert parse_status(kind, through_json({"status": render_status(kind, status)})) == status
 
 
-@pytest.mark.parametrize("folder", ["good", "older", "observed"])
+@pytest.mark.parametrize("folder", ["good", "plain", "older", "observed"])
 def test_a_sample_says_the_same_after_writing_it_anew(folder: str) -> None:
     for name in names(folder):
         for manifest in documents(folder, name):
