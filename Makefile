@@ -2,7 +2,7 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel bench e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel images bench e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -52,6 +52,9 @@ docs: $(READY) ## test the docs: every file, command, port and setting they name
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+images: ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
+	@scripts/build-images $(ARGS)
 
 bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
 	@$(PY) bench/run.py $(if $(QUICK),--quick) $(if $(NAME),--name $(NAME)) $(ARGS)
