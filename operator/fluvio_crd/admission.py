@@ -26,7 +26,7 @@ _API = "admissionregistration.k8s.io/v1"
 _VARIABLES = {
     "isCreate": "request.operation == 'CREATE'",
     "isDelete": "request.operation == 'DELETE'",
-    "isStatus": "request.subResource == 'status'",
+    "isStatus": "request.?subResource.orValue('') == 'status'",
     "isPartition": "request.resource.resource == 'partitions'",
     "isSpu": "request.resource.resource == 'spus'",
     "subject": "variables.isDelete ? oldObject : object",
