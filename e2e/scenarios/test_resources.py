@@ -65,13 +65,26 @@ def crds() -> None:
         kubectl("wait", "--for=condition=Established", f"crd/{resource.crd_name}")
 
 
+def make_namespace() -> str:
+    name = f"resources-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(crds: None) -> Iterator[str]:
+    """One for all tests that clear up what they made."""
+    name = make_namespace()
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
 @pytest.fixture
 def namespace(crds: None) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = f"resources-{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
+    name = make_namespace()
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 class Shelf:
@@ -79,6 +92,7 @@ class Shelf:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+        self.is_used = False
 
     def run(self, *words: str, stdin: str | None = None, check: bool = True) -> Answer:
         return kubectl("-n", self.namespace, *words, stdin=stdin, check=check)
@@ -86,7 +100,15 @@ class Shelf:
     def apply(self, *manifests: dict[str, Any], check: bool = True, words: str = "") -> Answer:
         """As a user applies a file; `words` are more words for kubectl."""
         text = yaml.safe_dump_all(manifests)
+        self.is_used = self.is_used or "--dry-run" not in words
         return self.run("apply", "-f", "-", *words.split(), stdin=text, check=check)
+
+    def clear(self) -> None:
+        """Delete what was made."""
+        if self.is_used:
+            kinds = ",".join(resource.plural for resource in RESOURCES)
+            self.run("delete", kinds, "--all")
+            self.is_used = False
 
     def set_status(self, manifest: dict[str, Any], status: dict[str, Any]) -> None:
         """Write a status, as an operator does."""
@@ -125,8 +147,10 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(namespace: str) -> Shelf:
-    return Shelf(namespace)
+def shelf(shared_namespace: str) -> Iterator[Shelf]:
+    shelf = Shelf(shared_namespace)
+    yield shelf
+    shelf.clear()
 
 
 def tidy(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -150,9 +174,11 @@ def test_good_manifests_are_accepted(shelf: Shelf, name: str) -> None:
         shelf.run("apply", "--dry-run=server", "-f", str(SAMPLES / "good" / name), *words)
 
 
-@pytest.mark.parametrize("name", names("good"))
-def test_what_the_server_keeps_says_the_same(shelf: Shelf, name: str) -> None:
-    manifests = [tidy(manifest) for manifest in documents("good", name)]
+@pytest.mark.parametrize(
+    ("folder", "name"), [(folder, name) for folder in ("good", "plain") for name in names(folder)]
+)
+def test_what_the_server_keeps_says_the_same(shelf: Shelf, folder: str, name: str) -> None:
+    manifests = [tidy(manifest) for manifest in documents(folder, name)]
     shelf.apply(*manifests)
     for manifest in manifests:
         kind = resource_of_manifest(manifest).kind
@@ -162,12 +188,13 @@ def test_what_the_server_keeps_says_the_same(shelf: Shelf, name: str) -> None:
 @pytest.mark.parametrize("name", names("bad"))
 def test_bad_manifests_are_refused_in_words(shelf: Shelf, name: str) -> None:
     case = refusal(name)
-    if case.present:
-        shelf.apply(*case.present)
-    for words in ("--dry-run=server", "--dry-run=server --server-side"):
-        answer = shelf.apply(case.refused, check=False, words=words)
+    for words in ("", "--server-side"):
+        if case.present:
+            shelf.apply(*case.present, words=words)
+        answer = shelf.apply(case.refused, check=False, words=f"--dry-run=server {words}")
         assert answer.returncode != 0, answer.stdout
         assert any(one in answer.stderr for one in case.words), answer.stderr
+        shelf.clear()
 
 
 def test_a_topic_of_many_assigned_rows(shelf: Shelf) -> None:
@@ -490,4 +517,3 @@ def test_a_namespace_goes_with_all_that_is_in_it(guarded: Guarded) -> None:
         lambda: kubectl("get", "namespace", guarded.namespace, check=False).returncode != 0,
         "the namespace is gone",
     )
-    kubectl("create", "namespace", guarded.namespace)

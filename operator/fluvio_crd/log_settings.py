@@ -124,7 +124,9 @@ def deduplication_of_wire(deduplication: wire.Deduplication | None) -> Deduplica
     bounds, module = deduplication.bounds, deduplication.filter
     return Deduplication(
         bounds=Bounds(count=bounds.count, age=bounds.age),
-        filter=Filter(transform=Transform(uses=module.uses, with_=module.with_)),
+        filter=Filter(
+            transform=Transform.model_validate({"uses": module.uses, "with": module.with_})
+        ),
     )
 
 
