@@ -2,14 +2,14 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz lint fmt types docs wheel bench check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel images bench e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
 FUZZ_SECONDS ?= 600
 
 help: ## list the targets, one line each
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml constraints.txt scripts/make-venv
 	@scripts/make-venv
@@ -30,10 +30,11 @@ test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
 fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/faults/test_fuzz_ports.py $(ARGS)
 
-lint: $(READY) ## ruff check and format check, import walls
+lint: $(READY) ## ruff check and format check, import walls, CRDs as the models have them
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports
+	@$(PY) -m fluvio_crd.generate --check
 
 fmt: $(READY) ## format, and fix what ruff can fix
 	@.venv/bin/ruff format .
@@ -43,14 +44,23 @@ types: $(READY) ## mypy, strict
 	@.venv/bin/mypy
 	@MYPYPATH=bench:examples/demo .venv/bin/mypy bench/*.py examples/demo/*.py
 
+generate: $(READY) ## write crds/ anew from the models in operator/fluvio_crd
+	@$(PY) -m fluvio_crd.generate
+
 docs: $(READY) ## test the docs: every file, command, port and setting they name exists
 	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+images: ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
+	@scripts/build-images $(ARGS)
+
 bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
 	@$(PY) bench/run.py $(if $(QUICK),--quick) $(if $(NAME),--name $(NAME)) $(ARGS)
+
+e2e-cluster: ## bring up the Kubernetes cluster the end-to-end tests use [ARGS="--workers 2"]
+	@e2e/cluster/cluster up $(ARGS)
 
 check: lint types test ## what CI runs, quickest first
 

@@ -206,12 +206,14 @@ class ProfileStore:
         cluster: str | None = None,
         installation: str | None = None,
         use_spu_local_address: bool = False,
+        metadata: Mapping[str, Any] | None = None,
         switch: bool = True,
     ) -> None:
         """Make a profile and a cluster without TLS, or point existing ones elsewhere.
 
-        cluster: name of the cluster entry, the profile's name when not given.
-        switch:  also make it the current profile.
+        cluster:  name of the cluster entry, the profile's name when not given.
+        metadata: what else to remember of the cluster, by name.
+        switch:   also make it the current profile.
         """
         import tomlkit
 
@@ -227,9 +229,11 @@ class ProfileStore:
         tls = tomlkit.table()
         tls["tls_policy"] = "disabled"
         entry["tls"] = tls
+        remembered = dict(metadata or {})
         if installation is not None:
-            metadata = entry.setdefault("metadata", tomlkit.table())
-            metadata["installation"] = installation
+            remembered = {"installation": installation} | remembered
+        if remembered:
+            entry.setdefault("metadata", tomlkit.table()).update(remembered)
         if switch or not document.get("current_profile"):
             self._set_current(name)
         self._refresh()

@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar
 from fluvio_local.object_json import JsonShapeError, from_json, to_json
 from fluvio_protocol.metadata.kinds import Kind, spec_type, status_type
 from fluvio_sc.core.cluster_state import ObjectKey, StoredObject
-from fluvio_sc.core.ports import Conflict, PutObject, StoreError, StoreWrite
+from fluvio_sc.core.ports import Conflict, PutObject, StoreError, StoreWrite, Written
 
 SCHEMA_VERSION = 1
 
@@ -81,7 +81,7 @@ class SqliteStore:
         """Everything, in the order in which it was last written. Raises StoreError."""
         return await self._run(self._opened.load)
 
-    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[int, ...]:
+    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[Written, ...]:
         """One transaction; see the port. A caller that is cancelled may still have written."""
         return await self._run(lambda: self._opened.apply(writes))
 
@@ -150,7 +150,7 @@ class _Database:
             raise StoreError(f"{self._path} cannot be read: {error}") from error
         return tuple(_object(row) for row in rows)
 
-    def apply(self, writes: Sequence[StoreWrite]) -> tuple[int, ...]:
+    def apply(self, writes: Sequence[StoreWrite]) -> tuple[Written, ...]:
         execute = self._connection.execute
         try:
             execute("begin immediate")
@@ -158,7 +158,7 @@ class _Database:
             versions = []
             for write in writes:
                 last += 1
-                versions.append(last)
+                versions.append(Written(last))
                 self._write(write, last)
             execute("update resource_version set last = ?", (last,))
             execute("commit")

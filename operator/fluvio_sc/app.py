@@ -8,14 +8,16 @@ client ever sees a cluster without its system topic. Leaving closes the doors fi
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 from fluvio_sc.config import ScConfig
 from fluvio_sc.controller import Controller
+from fluvio_sc.core.actions import Action
 from fluvio_sc.core.admission import SMART_MODULE_SIZE_BYTES_MAX
+from fluvio_sc.core.cluster_state import MemberSpec
 from fluvio_sc.core.ports import ObjectStore, SpuRuntime
 from fluvio_sc.memory_store import MemoryStore
 from fluvio_sc.private_api.service import PrivateService
@@ -37,6 +39,8 @@ class ScApp:
         runtime: SpuRuntime,
         *,
         clock_ms: Callable[[], int] | None = None,
+        member_spec: MemberSpec | None = None,
+        performed: Callable[[Sequence[Action]], None] | None = None,
     ) -> None:
         self.config = config
         self.memory_store = MemoryStore()
@@ -46,6 +50,8 @@ class ScApp:
             memory_store=self.memory_store,
             config=config,
             clock_ms=clock_ms,
+            member_spec=member_spec,
+            performed=performed,
         )
         self._public = FrameServer(
             "sc-public",

@@ -16,15 +16,17 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.metadata.spu import IngressPort
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.types import SpuId
 from fluvio_sc.config import ScConfig
 from fluvio_sc.core.actions import (
     Action,
+    Applied,
     Decision,
     SetLeader,
     ShowStatus,
@@ -33,12 +35,17 @@ from fluvio_sc.core.actions import (
 from fluvio_sc.core.admission import required_spus
 from fluvio_sc.core.cluster_state import (
     ClusterState,
+    MemberSpec,
     ObjectKey,
+    StoredObject,
 )
+from fluvio_sc.core.dependents import dependents_of
 from fluvio_sc.core.errors import ControlError
 from fluvio_sc.core.observation import (
+    observe_availability,
     observe_connection,
     observe_disconnection,
+    observe_endpoint,
     observe_life,
     observe_removal,
     observe_reports,
@@ -46,10 +53,12 @@ from fluvio_sc.core.observation import (
 from fluvio_sc.core.ports import (
     Conflict,
     DesiredSpu,
+    NotWritten,
     ObjectStore,
     PutObject,
     SpuRuntime,
     StoreError,
+    Written,
 )
 from fluvio_sc.core.reconcile import RECONCILERS
 from fluvio_sc.core.reconcile.topic import missing_system_topics
@@ -72,11 +81,12 @@ Decide = Callable[[ClusterState], Sequence[Action]]
 
 @dataclass(slots=True)
 class _Request:
-    """A client's wish, in the queue."""
+    """A client's wish, in the queue; `keys` are the objects it asked to change."""
 
     decide: Decide
     answer: asyncio.Future[None]
     error: Exception | None = None
+    keys: set[ObjectKey] = field(default_factory=set)
 
 
 class NotReady(ControlError):
@@ -99,7 +109,9 @@ def steady_clock_ms() -> Callable[[], int]:
 class Controller:
     """See the module. `load()` once, then `run()` for ever; everything else in between.
 
-    clock_ms: ms since 1970; should not jump
+    clock_ms:    ms since 1970; should not jump
+    member_spec: how SPUs of groups are made; None where groups have none
+    performed:   told of what was done, after it was stored
     """
 
     def __init__(
@@ -110,7 +122,12 @@ class Controller:
         memory_store: MemoryStore,
         config: ScConfig,
         clock_ms: Callable[[], int] | None = None,
+        member_spec: MemberSpec | None = None,
+        performed: Callable[[Sequence[Action]], None] | None = None,
     ) -> None:
+        self._member_spec = member_spec
+        self._performed = performed
+        self._observed_changes: dict[ObjectKey, StoredObject | None] = {}
         self._store = store
         self._runtime = runtime
         self._memory_store = memory_store
@@ -136,7 +153,10 @@ class Controller:
         objects = await self._store.load()
         now_ms = self._clock_ms()
         self._state = ClusterState(
-            objects, started_ms=now_ms, timings=self._config.timings.for_core()
+            objects,
+            started_ms=now_ms,
+            timings=self._config.timings.for_core(),
+            member_spec=self._member_spec,
         )
         self._memory_store.publish(objects, ())
         _log.info("event=loaded objects=%s", len(objects))
@@ -193,6 +213,22 @@ class Controller:
         """An SPU has deleted the files of a replica."""
         self._mark_all(observe_removal(self._state, spu_id, removed))
 
+    def spu_available(self, spu_id: SpuId, problem: str | None) -> None:
+        """Whether the platform can run an SPU at present; `problem` says why it cannot."""
+        self._mark_all(observe_availability(self._state, spu_id, problem))
+
+    def spu_reachable(self, spu_name: str, endpoint: IngressPort | None) -> None:
+        """Where clients reach an SPU of a group, as the platform says."""
+        self._mark_all(observe_endpoint(self._state, spu_name, endpoint))
+
+    def objects_changed(self, changes: Mapping[ObjectKey, StoredObject | None]) -> None:
+        """Somebody else wrote to the store; None: the object is gone. Taken at the next turn.
+
+        A status is never taken from outside: what the controller knows is newer.
+        """
+        self._observed_changes.update(changes)
+        self._wake.set()
+
     # The queue.
 
     def _mark_all(self, keys: Iterable[ObjectKey]) -> None:
@@ -234,7 +270,7 @@ class Controller:
         due_ms = min(due_ms, self._resync_at_ms)
         if self._tick_at_ms is not None:
             due_ms = min(due_ms, self._tick_at_ms)
-        if self._dirty:
+        if self._dirty or self._observed_changes:
             due_ms = 0
         return max(due_ms, self._paused_until_ms)
 
@@ -263,6 +299,7 @@ class Controller:
 
     async def _turn(self) -> None:
         now_ms = self._clock_ms()
+        self._take_changes()
         turn = Transaction(self._state, now_ms=now_ms, new_uid=new_uid)
         requests = [
             self._requests.popleft() for _ in range(min(len(self._requests), REQUESTS_PER_TURN_MAX))
@@ -274,9 +311,14 @@ class Controller:
             for request in requests:
                 self._decide(turn, request)
             self._settle(turn, keys)
-            await self._commit(turn)
+            refused = await self._commit(turn)
             self._is_set_up = True
             error = None
+            for request in requests:
+                for key in request.keys & refused.keys():
+                    request.error = request.error or NotReady(
+                        f"the change could not be stored: {refused[key]}"
+                    )
         except Exception as failure:
             await self._commit_failed(turn, failure)
             error = NotReady(f"the change could not be stored: {failure}")
@@ -284,6 +326,29 @@ class Controller:
             for request in requests:
                 _answer(request.answer, request.error or error)
         await self._apply_spus()
+
+    def _take_changes(self) -> None:
+        """What others wrote becomes the state, is shown, and is looked at."""
+        changes, self._observed_changes = self._observed_changes, {}
+        shown: list[StoredObject] = []
+        gone: list[ObjectKey] = []
+        for key, item in changes.items():
+            before = self._state.find(key)
+            if item is not None:
+                if before is not None and before.uid == item.uid:
+                    item = replace(item, status=before.status, tombstones=before.tombstones)
+                if before == item:
+                    continue
+                self._state.put(item)
+                shown.append(item)
+            elif before is None:
+                continue
+            else:
+                self._state.remove(key)
+                gone.append(key)
+            self._forget(Change(before, item, to_store=False))
+            self._mark_all(dependents_of(Applied(key, before, item), self._state))
+        self._memory_store.publish(shown, gone)
 
     def _set_up(self, turn: Transaction) -> None:
         """What every cluster has; the SPUs of its setup only once, a user may remove them."""
@@ -297,6 +362,7 @@ class Controller:
         try:
             for action in request.decide(self._state):
                 turn.perform(action)
+                request.keys.add(action.key)
         except ControlError as error:
             request.error = error
         except Exception as error:  # answered as an error of ours; the queue goes on
@@ -342,19 +408,25 @@ class Controller:
         else:
             self._key_backoffs.pop(key, None)
 
-    async def _commit(self, turn: Transaction) -> None:
-        """Store first, then tell. The order is the promise."""
+    async def _commit(self, turn: Transaction) -> dict[ObjectKey, StoreError]:
+        """Store first, then tell. The order is the promise. Returns what the store refused."""
+        refused: dict[ObjectKey, StoreError] = {}
         writes = turn.writes()
         if writes:
-            versions = await self._store.apply(writes)
-            for write, version in zip(writes, versions, strict=True):
-                if isinstance(write, PutObject):
-                    stored = replace(write.object, resource_version=version)
-                    self._state.put(stored)
-                    turn.changes[stored.key].after = stored
+            outcomes = await self._store.apply(writes)
+            for write, outcome in zip(writes, outcomes, strict=True):
+                key = write.object.key if isinstance(write, PutObject) else write.key
+                if isinstance(outcome, NotWritten):
+                    refused[key] = outcome.error
+                    self._write_refused(turn, key, outcome.error)
+                elif isinstance(write, PutObject):
+                    self._write_done(turn, write.object, outcome)
             self._backoff.reset()
-        for action in turn.performed:
+        performed = [action for action in turn.performed if action.key not in refused]
+        for action in performed:
             _log_action(action)
+        if self._performed is not None:
+            self._performed(performed)
         for change in turn.changes.values():
             self._forget(change)
         self._memory_store.publish(
@@ -365,6 +437,31 @@ class Controller:
                 if change.after is None and change.before is not None
             ],
         )
+        return refused
+
+    def _write_done(self, turn: Transaction, item: StoredObject, outcome: Written) -> None:
+        """An object has its resource version now, and the identities that the store gave."""
+        if outcome.uid is not None and outcome.uid != item.uid:
+            turn.renamed[item.uid] = outcome.uid
+            item = replace(item, uid=outcome.uid)
+        if item.owner is not None and item.owner.uid in turn.renamed:
+            owner = replace(item.owner, uid=turn.renamed[item.owner.uid])
+            item = replace(item, owner=owner)
+        stored = replace(item, resource_version=outcome.resource_version)
+        self._state.put(stored)
+        turn.changes[stored.key].after = stored
+
+    def _write_refused(self, turn: Transaction, key: ObjectKey, error: StoreError) -> None:
+        """One object stays as it was, and is looked at again later; the others go on."""
+        backoff = self._key_backoffs.setdefault(key, Backoff(initial_s=0.2, maximum_s=60.0))
+        pause_ms = int(backoff.next_delay_s() * 1000)
+        _log.warning("event=not_stored key=%s pause_ms=%s reason=%s", key, pause_ms, error)
+        turn.undo_one(key)
+        self._wake_later(key, turn.now_ms + pause_ms)
+        before = self._state.find(key)
+        if before is None or before.owner is None:
+            return
+        self._wake_later(ObjectKey(before.owner.kind, before.owner.name), turn.now_ms + pause_ms)
 
     def _forget(self, change: Change) -> None:
         before, after = change.before, change.after

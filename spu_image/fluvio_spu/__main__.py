@@ -3,7 +3,8 @@
     python -m fluvio_spu --id 5001 --public 127.0.0.1:9010 --private 127.0.0.1:9011 \\
         --sc 127.0.0.1:9004 --log-base-dir DIR
 
-SIGTERM and SIGINT stop it cleanly. Exit 1 when it cannot start; the reason is the last log line.
+SIGTERM and SIGINT stop it cleanly, as the first process of a container too. Exit 1 when it cannot
+start; the reason is the last log line.
 """
 
 import asyncio
@@ -13,13 +14,18 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from fluvio_protocol.errors import FluvioError
 from fluvio_spu.app import SpuApp
 from fluvio_spu.config import SpuConfig, parse_config
+from fluvio_spu.process_log import start_logging
 
 _log = logging.getLogger("fluvio_spu")
+
+EXIT_PATIENCE_S = 1.0
+"""How long the process may still be there when everything is closed."""
 
 
 async def run(config: SpuConfig) -> None:
@@ -28,6 +34,8 @@ async def run(config: SpuConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    for name in config.without_effect:
+        _log.info("event=setting_without_effect name=%s", name)
     async with SpuApp(config):
         await stop.wait()
         _log.info("event=spu_stopping spu=%s", config.spu_id)
@@ -36,15 +44,50 @@ async def run(config: SpuConfig) -> None:
 def main() -> int:
     """Run the process; returns its exit code."""
     config = parse_config(sys.argv[1:], os.environ)
-    _start_logging(config)
-    gc.freeze()  # modules live as long as the process: collections need not walk them
+    if config.umask is not None:
+        os.umask(config.umask)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory(config.event_loop)) as runner:
-            runner.run(run(config))
+        start_logging(level=config.log_level, log_format=config.log_format, path=_log_path(config))
+    except OSError as error:
+        print(f"cannot write to the log: {error}", file=sys.stderr)
+        return 1
+    try:
+        loop_factory = _loop_factory(config.event_loop)
+    except ImportError as error:
+        _log.error("event=spu_failed spu=%s reason=%s", config.spu_id, error)
+        return 1
+    gc.freeze()  # modules live as long as the process: collections need not walk them
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        code = _serve(runner, config)
+        _leave_within(EXIT_PATIENCE_S, code)
+    return code
+
+
+def _serve(runner: asyncio.Runner, config: SpuConfig) -> int:
+    try:
+        runner.run(run(config))
     except (FluvioError, ImportError, OSError, ValueError) as error:
         _log.error("event=spu_failed spu=%s reason=%s", config.spu_id, error)
         return 1
+    except Exception:
+        _log.exception("event=spu_failed spu=%s", config.spu_id)
+        return 1
     return 0
+
+
+def _log_path(config: SpuConfig) -> str | None:
+    return None if config.log_dir is None else f"{config.log_dir}/spu_{config.spu_id}.log"
+
+
+def _leave_within(patience_s: float, code: int) -> None:
+    """End the process by then, whatever still runs.
+
+    A name server that does not answer holds the thread that asks it for a minute; neither the loop
+    nor the interpreter ends before, and nobody can cancel it. Logs and connections are closed.
+    """
+    timer = threading.Timer(patience_s, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -59,18 +102,6 @@ def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
-
-
-def _start_logging(config: SpuConfig) -> None:
-    handler: logging.Handler = logging.StreamHandler()
-    if config.log_dir is not None:
-        os.makedirs(config.log_dir, exist_ok=True)
-        handler = logging.FileHandler(f"{config.log_dir}/spu_{config.spu_id}.log")
-    logging.basicConfig(
-        level=config.log_level,
-        handlers=[handler],
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """One SPU put together: workers, registry, both doors, and the session with the controller.
 
-`async with SpuApp(config) as app` starts it; leaving the block stops it cleanly, with a checkpoint
-of every log. Used by `__main__`, and by tests in their own process with port 0. Without a
-controller in the configuration assignments are fed to `app.registry` by hand.
+`async with SpuApp(config) as app` starts it; leaving the block stops it cleanly: what was read is
+answered, then every log gets a checkpoint. Used by `__main__`, and by tests in their own process
+with port 0. Without a controller in the configuration assignments are fed to `app.registry` by
+hand.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ import resource
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fluvio_protocol.errors import FluvioError
 from fluvio_socket.connection import Connection
@@ -33,12 +35,24 @@ from fluvio_spu.replica.housekeeping import Housekeeping
 from fluvio_spu.replica.registry import ReplicaRegistry
 from fluvio_spu.replica.replica import Replica, ReplicaSurroundings
 from fluvio_spu.replica.wake_queue import WakeQueue
-from fluvio_spu.storage import Disk, DurabilityPolicy, OsDisk
+from fluvio_spu.storage import Disk, DurabilityPolicy, LogConfig, OsDisk
+
+if TYPE_CHECKING:
+    from fluvio_spu.gateway.health import HealthServer
 
 _log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 PRIVATE_CONNECTIONS_MAX = 1024
+
+ANSWER_PATIENCE_S = 3.0
+"""How long requests that were read may still wait for what they wait for when the SPU stops."""
+SEND_PATIENCE_S = 1.0
+"""How long clients may then take to read what is queued for them."""
+DRAIN_STEP_S = 0.01
+DELIVERY_PAUSE_S = 0.05
+"""Before the connections are closed, so that clients that wait for answers have read them and sent
+no request in the meantime: one that arrives after that gets a reset for an answer."""
 
 
 class DataFolderInUse(FluvioError):
@@ -48,7 +62,7 @@ class DataFolderInUse(FluvioError):
 class SpuApp:
     """The parts, and the order in which they start and stop.
 
-    registry, workers, metrics, public_port, private_port, link: good inside the block
+    registry, workers, metrics, public_port, private_port, http_port, link: good inside the block
     """
 
     def __init__(self, config: SpuConfig, *, disk: Disk | None = None) -> None:
@@ -60,12 +74,16 @@ class SpuApp:
         self.link: ControllerLink | None = None
         self._disk = disk or OsDisk()
         self._stack = AsyncExitStack()
-        self._public: FrameServer
+        self._public: FrameServer | None = None
         self._private: FrameServer
+        self._service: PublicService
+        self._health: HealthServer | None = None
+        self._stopping = False
 
     @property
     def public_port(self) -> int:
         """Where clients connect."""
+        assert self._public is not None
         return self._public.port
 
     @property
@@ -74,9 +92,42 @@ class SpuApp:
         return self._private.port
 
     @property
+    def http_port(self) -> int:
+        """Where health and metrics are asked for; only with an address in the configuration."""
+        assert self._health is not None
+        return self._health.port
+
+    @property
     def public_connections(self) -> Iterable[Connection]:
         """Connections of clients, at this moment."""
-        return self._public.connections
+        return () if self._public is None else self._public.connections
+
+    @property
+    def connection_count(self) -> int:
+        """How many those are."""
+        return 0 if self._public is None else self._public.connection_count
+
+    @property
+    def controller_connected(self) -> bool:
+        """Whether the session with the controller stands."""
+        return self.link is not None and self.link.connected.is_set()
+
+    def unready_reason(self) -> str | None:
+        """Why it should get no clients yet, or no more; None when it is ready.
+
+        Once ready it stays so while the controller is away: it goes on serving.
+        """
+        if self._stopping:
+            return "stopping"
+        if self.config.controller is None:
+            return None if self._public is not None else "starting"
+        if self.registry.ready:
+            return None
+        if self.link is None:
+            return "starting"
+        if not self.controller_connected:
+            return f"not registered with the controller: {self.link.trouble or 'connecting'}"
+        return self.registry.unready_reason()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -101,6 +152,7 @@ class SpuApp:
         config = self.config
         raise_file_limit()
         policy = DurabilityPolicy.parse(config.durability)
+        log_defaults = _log_defaults(config)
         os.makedirs(config.replica_dir, exist_ok=True)
         self._stack.callback(os.close, _lock(f"{config.replica_dir}/{LOCK_FILE}"))
 
@@ -121,8 +173,10 @@ class SpuApp:
                 metrics=self.metrics,
                 changed=changed,
                 cold_read_distance_bytes=config.cold_read_distance_bytes,
+                log_defaults=log_defaults,
             ),
         )
+        await self._open_health()
         self._stack.callback(self.registry.close)
         self._stack.callback(group_sync.close)
         await self.registry.start()
@@ -135,6 +189,8 @@ class SpuApp:
         self._stack.callback(self.housekeeping.close)
         self.housekeeping.start()
         await self._open_doors(deadlines)
+        # Last in, so first out: the controller hears of the stop when nothing is under way here.
+        self._stack.push_async_callback(self._drain, group_sync)
         _log.info(
             "event=spu_started spu=%s public_port=%s private_port=%s data=%s durability=%s "
             "event_loop=%s",
@@ -145,6 +201,16 @@ class SpuApp:
             policy,
             type(asyncio.get_running_loop()).__module__.partition(".")[0],
         )
+
+    async def _open_health(self) -> None:
+        """Before anything that may take long. Raises ImportError without aiohttp."""
+        address = self.config.http
+        if address is None:
+            return
+        from fluvio_spu.gateway.health import HealthServer
+
+        self._health = await self._stack.enter_async_context(HealthServer(self))
+        await self._health.start(address.host, address.port)
 
     async def _open_doors(self, deadlines: DeadlineQueue) -> None:
         config = self.config
@@ -161,7 +227,7 @@ class SpuApp:
                 limits=ServerLimits(connections_max=PRIVATE_CONNECTIONS_MAX),
             )
         )
-        service = PublicService(
+        self._service = PublicService(
             registry=self.registry,
             consumer_offsets=gateway,
             deadlines=deadlines,
@@ -170,15 +236,16 @@ class SpuApp:
             sendfile_size_bytes_max=config.sendfile_size_bytes_max,
             wait_until_ready=config.controller is not None,
         )
-        self._public = await self._stack.enter_async_context(
+        public = await self._stack.enter_async_context(
             FrameServer(
                 "spu-public",
-                service,
+                self._service,
                 limits=ServerLimits(connections_max=config.connections_max),
             )
         )
         await self._private.start(config.private.host, config.private.port)
-        await self._public.start(config.public.host, config.public.port)
+        await public.start(config.public.host, config.public.port)
+        self._public = public
         if config.controller is not None:
             await self._register(directory)
 
@@ -194,6 +261,48 @@ class SpuApp:
         running = tasks.create_task(self.link.run(), name="controller-link")
         self._stack.callback(running.cancel)
 
+    async def _drain(self, group_sync: GroupSync) -> None:
+        """Take no more requests, answer those that were taken, and let clients have the answers.
+
+        What comes later is not stored, and its client sees the connection end. This looks again
+        and again instead of being told, so that requests cost nothing more for it.
+        """
+        self._stopping = True
+        self._service.stop_listening()
+        group_sync.sync_dirty()
+        patience = ANSWER_PATIENCE_S
+        while self._service.pending_count and patience > 0:
+            await asyncio.sleep(DRAIN_STEP_S)
+            patience -= DRAIN_STEP_S
+        unanswered = self._service.pending_count
+        if self.connection_count:
+            await asyncio.sleep(DELIVERY_PAUSE_S)
+        for connection in self.public_connections:
+            connection.close_after_flush("the server stops")
+        patience = SEND_PATIENCE_S
+        while any(connection.queued_bytes for connection in self.public_connections):
+            if patience <= 0:
+                break
+            await asyncio.sleep(DRAIN_STEP_S)
+            patience -= DRAIN_STEP_S
+        level = logging.WARNING if unanswered else logging.INFO
+        _log.log(level, "event=drained spu=%s unanswered=%s", self.config.spu_id, unanswered)
+
+
+def _log_defaults(config: SpuConfig) -> LogConfig:
+    """What all logs have in common. Raises ValueError for numbers that cannot work."""
+    default = LogConfig()
+    size_bytes_max, interval_bytes = config.index_size_bytes_max, config.index_interval_bytes
+    return replace(
+        default,
+        index_size_bytes_max=(
+            default.index_size_bytes_max if size_bytes_max is None else size_bytes_max
+        ),
+        index_interval_bytes=(
+            default.index_interval_bytes if interval_bytes is None else interval_bytes
+        ),
+    )
+
 
 def raise_file_limit() -> None:
     """Allow this process as many open files as the system lets it: logs and connections."""
@@ -204,7 +313,7 @@ def raise_file_limit() -> None:
 
 def _lock(path: str) -> int:
     """Hold the folder's lock until the descriptor is closed. Raises DataFolderInUse."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,12 +1,17 @@
 """What one SPU process is told at start: flags first, then environment, then defaults.
 
 Built once by `__main__` and handed down; nothing reads the environment later. Names of variables
-follow Fluvio's (`FLV_SPU_ID`, `FLV_LOG_BASE_DIR`, ...).
+follow Fluvio's (`FLV_SPU_ID`, `FLV_LOG_BASE_DIR`, ...), so a pod made for its SPU starts ours. In
+a pod the id is not said: it is the number at the end of the pod's name, counted from its group's
+lowest id. A variable that is empty counts as absent, as a manifest writes it.
 """
 
 import argparse
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from fluvio_protocol.types import SpuId
 
@@ -14,6 +19,25 @@ MIB = 1 << 20
 LOG_BASE_DIR_DEFAULT = "/var/lib/fluvio/data"
 DURABILITY_DEFAULT = "page-cache"
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SPU_ID_MAX = (1 << 31) - 1
+
+WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES")
+"""Variables of Fluvio's SPU that bound what this one does not do: no replica follows another, and
+no SmartModule runs. They are taken, and the log says that they change nothing."""
+
+_RUST_LEVELS = {
+    "trace": "DEBUG",
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARNING",
+    "error": "ERROR",
+    "off": "ERROR",  # what someone has to be woken for is said all the same
+}
+_QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?\d{1,2}))?")
+_BINARY = "KMGTPE"
+_DECIMAL = "kMGTPE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +54,27 @@ class Address:
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
             raise ValueError(f'"{text}" is no address: expected "host:port"')
+        host.encode("idna")  # a name that no resolver can be asked for, such as one with "a..b"
         return cls(host, int(port))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_quantity(text: str) -> int:
+    """Bytes of a Kubernetes quantity such as `10Gi`, `500M`, `1.5e9`. Raises ValueError."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no size: expected a number of bytes, or one like "10Gi"')
+    number, suffix, exponent = match.groups()
+    factor = Fraction(1)
+    if exponent:
+        factor = Fraction(10) ** int(exponent)
+    elif suffix and suffix.endswith("i"):
+        factor = Fraction(1024) ** (_BINARY.index(suffix[0]) + 1)
+    elif suffix:
+        factor = Fraction(1000) ** (_DECIMAL.index(suffix) + 1)
+    return math.ceil(Fraction(number) * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +98,11 @@ class SpuConfig:
     spu_id:                identity in the cluster
     public, private:       where to listen for clients and for other SPUs
     controller:            door 9004 of the controller; None runs alone, as tests do
+    http:                  where health and metrics are asked for; None: nowhere
     log_base_dir:          data lives in `<log_base_dir>/spu-logs-<spu_id>/`
+    log_size_bytes:        size of the volume as it was asked for; shown beside its real size,
+                           and nothing else: retention is the topic's
+    index_size_bytes_max, index_interval_bytes: of every log; None is the log's default
     durability:            `page-cache`, `group`, `group:<milliseconds>:<bytes>` or `every-batch`
     file_worker_count:     threads for file work that may block
     housekeeping_interval_ms: period of retention and checkpoints
@@ -65,14 +110,21 @@ class SpuConfig:
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
                            0 turns it off
     event_loop:            `asyncio`, `uvloop`, or `auto` for uvloop where it is installed
-    log_level, log_dir:    of the process's own log; without a folder it goes to stderr
+    log_level, log_dir, log_format: of the process's own log; without a folder it goes to stderr,
+                           `json` makes each entry an object on one line
+    umask:                 permissions that new files do not get; None leaves the process's own
+    without_effect:        variables that were set and change nothing
     """
 
     spu_id: SpuId
     public: Address = Address("127.0.0.1", 9010)
     private: Address = Address("127.0.0.1", 9011)
     controller: Address | None = None
+    http: Address | None = None
     log_base_dir: str = LOG_BASE_DIR_DEFAULT
+    log_size_bytes: int | None = None
+    index_size_bytes_max: int | None = None
+    index_interval_bytes: int | None = None
     durability: str = DURABILITY_DEFAULT
     connections_max: int = 10_000
     session: SessionLimits = SessionLimits()
@@ -83,6 +135,9 @@ class SpuConfig:
     event_loop: str = "auto"
     log_level: str = "INFO"
     log_dir: str | None = None
+    log_format: str = "text"
+    umask: int | None = None
+    without_effect: tuple[str, ...] = ()
 
     @property
     def replica_dir(self) -> str:
@@ -92,25 +147,79 @@ class SpuConfig:
 
 def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> SpuConfig:
     """Read flags and environment. Exits with a usage message, as command lines do."""
+    environment = {name: value for name, value in environment.items() if value}
     parser = _parser(environment)
     found = parser.parse_args(arguments)
-    if found.id is None:
-        parser.error("--id is required (or FLV_SPU_ID)")
-    if found.event_loop not in EVENT_LOOPS:  # argparse looks at flags alone, not at defaults
-        parser.error(f"FLV_EVENT_LOOP: {found.event_loop!r} is none of {', '.join(EVENT_LOOPS)}")
+    # argparse looks at the choices of flags alone, not at those of defaults.
+    for name, value, choices in (
+        ("FLV_EVENT_LOOP", found.event_loop, EVENT_LOOPS),
+        ("FLV_LOG_LEVEL", found.log_level, LOG_LEVELS),
+        ("FLV_LOG_FORMAT", found.log_format, LOG_FORMATS),
+    ):
+        if value not in choices:
+            parser.error(f"{name}: {value!r} is none of {', '.join(choices)}")
+    try:
+        spu_id = found.id if found.id is not None else _id_of_pod(environment)
+    except ValueError as error:
+        parser.error(str(error))
+    if spu_id is None:
+        parser.error("--id is required (or FLV_SPU_ID, or SPU_INDEX in a pod)")
+    if not 0 <= spu_id <= SPU_ID_MAX:
+        parser.error(f"id {spu_id}: expected 0 to {SPU_ID_MAX}")
     return SpuConfig(
-        spu_id=SpuId(found.id),
+        spu_id=SpuId(spu_id),
         public=found.public,
         private=found.private,
         controller=found.sc,
+        http=found.http,
         log_base_dir=found.log_base_dir,
+        log_size_bytes=found.log_size,
+        index_size_bytes_max=found.index_max_bytes,
+        index_interval_bytes=found.index_max_interval_bytes,
         durability=found.durability,
         connections_max=found.connections_max,
         sendfile_size_bytes_max=found.sendfile_size_bytes_max,
         event_loop=found.event_loop,
-        log_level=found.log_level.upper(),
+        log_level=found.log_level,
         log_dir=found.log_dir,
+        log_format=found.log_format,
+        umask=found.umask,
+        without_effect=tuple(name for name in WITHOUT_EFFECT if name in environment),
     )
+
+
+def _id_of_pod(environment: Mapping[str, str]) -> int | None:
+    """`SPU_INDEX=fluvio-spg-main-2` in a group with `SPU_MIN=100` is SPU 102; None: not a pod."""
+    name = environment.get("SPU_INDEX")
+    if name is None:
+        return None
+    _, dash, ordinal = name.rpartition("-")
+    if not dash or not (ordinal.isascii() and ordinal.isdigit()):
+        raise ValueError(f'SPU_INDEX: "{name}" does not end in "-" and a number')
+    lowest = environment.get("SPU_MIN", "0")
+    if not (lowest.isascii() and lowest.isdigit()):
+        raise ValueError(f'SPU_MIN: "{lowest}" is no id: expected a number from 0 on')
+    return int(ordinal) + int(lowest)
+
+
+def _rust_log_level(directives: str | None) -> str | None:
+    """The level in `RUST_LOG` that is for everything: `info`, or the `warn` of `warn,tokio=off`."""
+    levels = [_RUST_LEVELS.get(one.strip().lower()) for one in (directives or "").split(",")]
+    return next((level for level in levels if level is not None), None)
+
+
+def _size(text: str) -> int:
+    """For argparse, which shows the words of this kind of error alone."""
+    try:
+        return parse_quantity(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _umask(text: str) -> int:
+    if re.fullmatch(r"0?[0-7]{1,3}", text) is None:
+        raise argparse.ArgumentTypeError(f'"{text}" is no umask: expected octal, such as "007"')
+    return int(text, 8)
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -144,10 +253,38 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="private address of the controller",
     )
     add(
+        "--http",
+        type=Address.parse,
+        default=environment.get("FLV_SPU_HTTP"),
+        metavar="HOST:PORT",
+        help="where /healthz, /readyz and /metrics are served (default: nowhere)",
+    )
+    add(
         "--log-base-dir",
         default=environment.get("FLV_LOG_BASE_DIR", LOG_BASE_DIR_DEFAULT),
         metavar="DIR",
         help="where partitions are kept (default %(default)s)",
+    )
+    add(
+        "--log-size",
+        type=_size,
+        default=environment.get("FLV_LOG_SIZE"),
+        metavar="SIZE",
+        help="size of the volume that was asked for, such as 10Gi; only shown in the metrics",
+    )
+    add(
+        "--index-max-bytes",
+        type=int,
+        default=environment.get("FLV_LOG_INDEX_MAX_BYTES"),
+        metavar="BYTES",
+        help="size of a segment's offset index; a full one ends its segment",
+    )
+    add(
+        "--index-max-interval-bytes",
+        type=int,
+        default=environment.get("FLV_LOG_INDEX_MAX_INTERVAL_BYTES"),
+        metavar="BYTES",
+        help="bytes of batches between two entries of an offset index",
     )
     add(
         "--durability",
@@ -175,9 +312,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     add(
         "--log-level",
-        default=environment.get("FLV_LOG_LEVEL", "INFO"),
+        default=environment.get("FLV_LOG_LEVEL")
+        or _rust_log_level(environment.get("RUST_LOG"))
+        or "INFO",
         type=str.upper,
-        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        choices=LOG_LEVELS,
         help="of the process's own log (default %(default)s)",
     )
     add(
@@ -185,5 +324,18 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environment.get("FLV_LOG_DIR"),
         metavar="DIR",
         help="write the process's own log to spu_<id>.log in this folder",
+    )
+    add(
+        "--log-format",
+        default=environment.get("FLV_LOG_FORMAT", "text"),
+        choices=LOG_FORMATS,
+        help="of the process's own log: text, or json for one object a line (default %(default)s)",
+    )
+    add(
+        "--umask",
+        type=_umask,
+        default=environment.get("FLV_SPU_UMASK"),
+        metavar="OCTAL",
+        help="permissions that new files do not get, such as 007 (default: as the process has it)",
     )
     return parser

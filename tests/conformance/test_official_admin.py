@@ -4,6 +4,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import fluvio
@@ -103,12 +104,14 @@ config = fluvio.FluvioConfig.new(sys.argv[1])
 config.disable_tls()
 for update in fluvio.FluvioAdmin.connect_with_config(config).watch_topic():
     names = [item.name() for item in update.all()]
-    names += [change.metadata_topic_spec().name() for change in update.changes()]
+    for change in update.changes():
+        sign = "-" if change.is_delete() else ""
+        names.append(sign + change.metadata_topic_spec().name())
     print("update", *names, flush=True)
 """
 
 
-def test_watching_topics_shows_new_ones(admin: Any, local_cluster: Any) -> None:
+def test_watching_topics_shows_new_ones_and_those_that_go(admin: Any, local_cluster: Any) -> None:
     """In a process of its own: the binding blocks all threads of one that waits for an update."""
     topics = [f"t-{uuid.uuid4()}" for _ in range(2)]
     with subprocess.Popen(
@@ -117,21 +120,38 @@ def test_watching_topics_shows_new_ones(admin: Any, local_cluster: Any) -> None:
         text=True,
     ) as watcher:
         assert watcher.stdout is not None
+        lines = watcher.stdout
+
+        def read_until(wanted: set[str]) -> None:
+            seen: set[str] = set()
+            while not wanted <= seen:
+                line = lines.readline()
+                assert line, "the watch ended"
+                seen.update(line.split())
+
         try:
-            first = watcher.stdout.readline().split()
+            first = lines.readline().split()
             assert first[:1] == ["update"]
             assert not set(topics) & set(first)
             for topic in topics:
                 admin.create_topic(topic)
-            seen: set[str] = set()
-            while not set(topics) <= seen:
-                line = watcher.stdout.readline()
-                assert line, "the watch ended"
-                seen.update(line.split())
-        finally:
-            watcher.kill()
+            read_until(set(topics))
             for topic in topics:
                 admin.delete_topic(topic)
+            read_until({f"-{topic}" for topic in topics})
+        finally:
+            watcher.kill()
+
+
+def test_a_smart_module_is_created_listed_and_deleted(admin: Any, tmp_path: Path) -> None:
+    name = f"m-{uuid.uuid4()}"
+    wasm = tmp_path / "module.wasm"
+    wasm.write_bytes(b"\0asm\1\0\0\0")
+    for _ in range(2):  # one that exists is replaced
+        admin.create_smartmodule(name, str(wasm), False)
+        assert names(admin.list_smartmodules([name])) == {name}
+    admin.delete_smartmodule(name)
+    assert name not in names(admin.list_smartmodules([]))
 
 
 def test_an_unreachable_cluster_is_an_error() -> None:

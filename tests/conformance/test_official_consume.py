@@ -1,5 +1,6 @@
 """Consuming with the official client: every position, several partitions, long backlogs."""
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -172,6 +173,65 @@ def test_offsets_of_a_deleted_topic_are_gone(admin: Any, client: Any) -> None:
         del stream
         admin.delete_topic(topic)
     assert not [o for o in client.consumer_offsets() if o.topic == topic]
+
+
+def test_each_partition_has_its_own_consumer_offset(
+    client: Any, new_topic: Callable[..., str]
+) -> None:
+    """The same consumer id, one partition after the other: what one commits moves no other."""
+    topic = new_topic(TopicSpec.create().with_partitions(3).build())
+    producer = client.topic_producer(topic)
+    where = [producer.send(f"{i}".encode(), f"value {i}".encode()) for i in range(60)]
+    producer.flush()
+    counts = [0, 0, 0]
+    for output in where:
+        counts[output.wait().partition_id()] += 1
+    assert min(counts) > 2
+
+    def stream_of(partition: int) -> Any:
+        return client.consumer_with_config(
+            consumer_config(
+                topic,
+                partition=partition,
+                offset_consumer="each-on-its-own",
+                offset_strategy=OffsetManagementStrategy.MANUAL,
+            )
+        )
+
+    for partition in range(3):
+        stream = stream_of(partition)
+        for expected in range(partition + 1):
+            assert next(stream).offset() == expected
+        stream.offset_commit()
+        stream.offset_flush()
+    kept = {o.partition: o.offset for o in client.consumer_offsets() if o.topic == topic}
+    assert kept == {0: 0, 1: 1, 2: 2}
+    assert [next(stream_of(partition)).offset() for partition in range(3)] == [1, 2, 3]
+
+
+def test_asynchronous_calls(client: Any, new_topic: Callable[..., str]) -> None:
+    topic = new_topic()
+
+    async def produce_and_consume() -> list[str]:
+        producer = client.topic_producer(topic)
+        for letter in LETTERS:
+            output = await producer.async_send(b"", letter.encode())
+        await producer.async_flush()
+        assert (await output.async_wait()).offset() == 25
+        stream = await client.partition_consumer(topic, 0).async_stream(Offset.beginning())
+        return [(await anext(stream)).value_string() for _ in LETTERS]
+
+    assert "".join(asyncio.run(produce_and_consume())) == LETTERS
+
+
+def test_an_offset_past_the_end_is_an_error(client: Any, letters: str) -> None:
+    with pytest.raises(Exception, match=r"(?i)offset"):
+        next(iter(client.partition_consumer(letters, 0).stream(Offset.absolute(27))))
+
+
+def test_an_unknown_partition_is_an_error(client: Any, letters: str) -> None:
+    with pytest.raises(Exception, match=r"(?i)not found|unknown"):
+        next(iter(client.partition_consumer(letters, 7).stream(Offset.beginning())))
 
 
 def test_an_unknown_topic_is_an_error(client: Any) -> None:

@@ -9,8 +9,11 @@ import pytest
 
 pytestmark = pytest.mark.cluster
 
-VERSIONS = ["0.14.0", "0.15.7", "0.16.0", "0.16.1", "0.16.5", "0.17.0", "0.18.0", "0.18.1"]
-VERSIONS += ["0.19.0", "0.20.0"]
+# Every release in between that has a wheel for this Python.
+VERSIONS = ["0.14.0", "0.14.1", "0.14.2"]
+VERSIONS += ["0.15.0", "0.15.3", "0.15.4", "0.15.5", "0.15.6", "0.15.7"]
+VERSIONS += ["0.16.0", "0.16.1", "0.16.3", "0.16.4", "0.16.5"]
+VERSIONS += ["0.17.0", "0.18.0", "0.18.1", "0.19.0", "0.20.0"]
 
 SMOKE = """
 import itertools, sys, uuid

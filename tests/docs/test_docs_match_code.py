@@ -119,11 +119,11 @@ def test_every_setting_of_an_spu_is_documented() -> None:
     assert said == flags_in(help_of("-m", "fluvio_spu"))
 
 
-def test_every_setting_of_a_local_cluster_is_documented() -> None:
+def test_every_setting_of_cluster_start_is_documented() -> None:
     run = "from fluvio_cli.main import main; main()"
-    said = {
-        flag for row in rows_of(page("reference/local-cluster.md")) for flag in flags_in(row[0])
-    }
+    start = page("reference/kubernetes-cluster.md").split("## fluvio cluster upgrade")[0]
+    rows = [*rows_of(page("reference/local-cluster.md")), *rows_of(start)]
+    said = {flag for row in rows for flag in flags_in(row[0])}
     assert said == flags_in(help_of("-c", run, "cluster", "start"))
 
 

@@ -303,10 +303,7 @@ def test_where_there_is_no_cluster(tmp_path: Path, cluster: Any) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_kubernetes_is_not_in_this_release(cluster: Any) -> None:
-    refused = cluster.fluvio("cluster", "start", "--k8", check=False)
-    assert refused.returncode == 1
-    assert "not available in this release" in refused.stderr
+def test_a_cluster_is_here_or_on_kubernetes(cluster: Any) -> None:
     both = cluster.fluvio("cluster", "start", "--k8", "--local", check=False)
     assert both.returncode == 2
     assert "cannot be used with" in both.stderr

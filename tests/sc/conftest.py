@@ -39,6 +39,7 @@ from fluvio_sc.core.ports import (
     RemoveObject,
     StoreError,
     StoreWrite,
+    Written,
 )
 from fluvio_socket.connection import Connection, dial
 from fluvio_socket.multiplexer import MultiplexedConnection
@@ -59,7 +60,7 @@ class DictStore:
         await asyncio.sleep(0)
         return tuple(self.objects.values())
 
-    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[int, ...]:
+    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[Written, ...]:
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop(0)
@@ -67,7 +68,7 @@ class DictStore:
         versions = []
         for write in writes:
             self._version += 1
-            versions.append(self._version)
+            versions.append(Written(self._version))
             key = write.object.key if isinstance(write, PutObject) else write.key
             found = changed[key].resource_version if key in changed else 0
             missing = isinstance(write, RemoveObject) and key not in changed

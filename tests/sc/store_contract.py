@@ -8,7 +8,7 @@ def open_store(tmp_path):
     return open_again
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -79,9 +79,23 @@ from fluvio_protocol.metadata.topic import (
 )
 from fluvio_protocol.types import LeaderEpoch, Offset, PartitionId, ReplicaKey, SpuId
 from fluvio_sc.core.cluster_state import OwnerReference, StoredObject, Tombstone
-from fluvio_sc.core.ports import Conflict, ObjectStore, PutObject, RemoveObject
+from fluvio_sc.core.ports import (
+    Conflict,
+    ObjectStore,
+    PutObject,
+    RemoveObject,
+    StoreWrite,
+    Written,
+)
 
 OpenStore = Callable[[], AbstractAsyncContextManager[ObjectStore]]
+
+
+async def versions_of(store: ObjectStore, writes: Sequence[StoreWrite]) -> tuple[int, ...]:
+    """Apply, and the resource version of each write."""
+    outcomes = await store.apply(writes)
+    assert all(isinstance(outcome, Written) for outcome in outcomes), outcomes
+    return tuple(outcome.resource_version for outcome in outcomes if isinstance(outcome, Written))
 
 
 def topic_object(name: str = "orders", uid: str = "u-1") -> StoredObject:
@@ -240,7 +254,7 @@ class StoreContract:
     @pytest.mark.asyncio
     async def test_every_kind_comes_back_as_it_was(self, open_store: OpenStore) -> None:
         async with open_store() as store:
-            versions = await store.apply([PutObject(item, 0) for item in EVERY_KIND])
+            versions = await versions_of(store, [PutObject(item, 0) for item in EVERY_KIND])
         expected = {
             item.key: replace(item, resource_version=version)
             for item, version in zip(EVERY_KIND, versions, strict=True)
@@ -252,7 +266,7 @@ class StoreContract:
     async def test_empty_at_first(self, open_store: OpenStore) -> None:
         async with open_store() as store:
             assert await store.load() == ()
-            assert await store.apply([]) == ()
+            assert await versions_of(store, []) == ()
 
     @pytest.mark.asyncio
     async def test_versions_grow_for_every_write_and_over_a_restart(
@@ -261,18 +275,18 @@ class StoreContract:
         seen = [0]
         for _ in range(3):
             async with open_store() as store:
-                (created,) = await store.apply([PutObject(topic_object(), 0)])
-                (changed,) = await store.apply([PutObject(topic_object(), created)])
-                (removed,) = await store.apply([RemoveObject(topic_object().key, changed)])
+                (created,) = await versions_of(store, [PutObject(topic_object(), 0)])
+                (changed,) = await versions_of(store, [PutObject(topic_object(), created)])
+                (removed,) = await versions_of(store, [RemoveObject(topic_object().key, changed)])
                 seen += [created, changed, removed]
         assert seen == sorted(set(seen))
 
     @pytest.mark.asyncio
     async def test_create_where_one_exists_is_a_conflict(self, open_store: OpenStore) -> None:
         async with open_store() as store:
-            (version,) = await store.apply([PutObject(topic_object(uid="first"), 0)])
+            (version,) = await versions_of(store, [PutObject(topic_object(uid="first"), 0)])
             with pytest.raises(Conflict) as caught:
-                await store.apply([PutObject(topic_object(uid="second"), 0)])
+                await versions_of(store, [PutObject(topic_object(uid="second"), 0)])
             assert (caught.value.expected, caught.value.found) == (0, version)
             (kept,) = await store.load()
             assert kept.uid == "first"
@@ -282,11 +296,11 @@ class StoreContract:
         self, open_store: OpenStore
     ) -> None:
         async with open_store() as store:
-            (old,) = await store.apply([PutObject(topic_object(), 0)])
-            (new,) = await store.apply([PutObject(topic_object(), old)])
+            (old,) = await versions_of(store, [PutObject(topic_object(), 0)])
+            (new,) = await versions_of(store, [PutObject(topic_object(), old)])
             for write in (PutObject(topic_object(), old), RemoveObject(topic_object().key, old)):
                 with pytest.raises(Conflict) as caught:
-                    await store.apply([write])
+                    await versions_of(store, [write])
                 assert caught.value.found == new
             (kept,) = await store.load()
             assert kept.resource_version == new
@@ -296,21 +310,22 @@ class StoreContract:
         async with open_store() as store:
             for write in (PutObject(topic_object(), 4), RemoveObject(topic_object().key, 4)):
                 with pytest.raises(Conflict) as caught:
-                    await store.apply([write])
+                    await versions_of(store, [write])
                 assert caught.value.found == 0
             assert await store.load() == ()
 
     @pytest.mark.asyncio
     async def test_a_conflict_keeps_nothing_of_the_transaction(self, open_store: OpenStore) -> None:
         async with open_store() as store:
-            (version,) = await store.apply([PutObject(topic_object("kept", "a"), 0)])
+            (version,) = await versions_of(store, [PutObject(topic_object("kept", "a"), 0)])
             with pytest.raises(Conflict):
-                await store.apply(
+                await versions_of(
+                    store,
                     [
                         PutObject(topic_object("new", "b"), 0),
                         RemoveObject(topic_object("kept").key, version),
                         PutObject(topic_object("missing", "c"), 99),
-                    ]
+                    ],
                 )
         async with open_store() as store:
             (kept,) = await store.load()
@@ -321,11 +336,11 @@ class StoreContract:
         self, open_store: OpenStore
     ) -> None:
         async with open_store() as store:
-            (version,) = await store.apply([PutObject(topic_object(uid="old"), 0)])
-            await store.apply([RemoveObject(topic_object().key, version)])
+            (version,) = await versions_of(store, [PutObject(topic_object(uid="old"), 0)])
+            await versions_of(store, [RemoveObject(topic_object().key, version)])
         async with open_store() as store:
             assert await store.load() == ()
-            await store.apply([PutObject(topic_object(uid="new"), 0)])
+            await versions_of(store, [PutObject(topic_object(uid="new"), 0)])
             (found,) = await store.load()
             assert found.uid == "new"
 
@@ -339,7 +354,7 @@ class StoreContract:
             status=TableFormatStatus(),
         )
         async with open_store() as store:
-            await store.apply([PutObject(topic_object(), 0), PutObject(table, 0)])
+            await versions_of(store, [PutObject(topic_object(), 0), PutObject(table, 0)])
             assert {item.key for item in await store.load()} == {topic_object().key, table.key}
 
     @pytest.mark.asyncio
@@ -358,6 +373,6 @@ class StoreContract:
             for number in range(1000)
         ]
         async with open_store() as store:
-            await store.apply([PutObject(item, 0) for item in [topic, *partitions]])
+            await versions_of(store, [PutObject(item, 0) for item in [topic, *partitions]])
         async with open_store() as store:
             assert len(await store.load()) == 1001

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,19 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fluvio_protocol.api.header import CORRELATION, encode_request
+from fluvio_protocol.api.error_code import ErrorStatus
+from fluvio_protocol.api.header import (
+    CORRELATION,
+    decode_request_header,
+    encode_request,
+    encode_response,
+)
 from fluvio_protocol.api.versions import ApiVersionsRequest
-from fluvio_protocol.codec import Message, decode_exact
+from fluvio_protocol.codec import Message, Reader, decode_exact
+from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.record import BatchCompression, Record, decode_record_set, encode_batch
+from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
+from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.spu_public.produce import (
     PartitionProduceData,
@@ -23,6 +32,8 @@ from fluvio_protocol.spu_public.produce import (
     TopicProduceData,
 )
 from fluvio_protocol.types import Isolation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
+from fluvio_socket.connection import Connection
+from fluvio_socket.server import FrameServer
 from fluvio_spu.app import SpuApp
 from fluvio_spu.config import Address, SpuConfig
 from fluvio_spu.storage import Disk
@@ -98,6 +109,18 @@ class RawClient:
         """One record set; returns the partition's answer."""
         request = produce_request(topic, *batches, partition=partition, **options)
         return (await self.call(request, version)).responses[0].partitions[0]
+
+
+async def connect_client(port: int, stack: AsyncExitStack) -> RawClient:
+    """A client of whoever listens there, until `stack` is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def close() -> None:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+    stack.push_async_callback(close)
+    return RawClient(reader, writer)
 
 
 def produce_request(
@@ -187,14 +210,7 @@ class RunningSpu:
         return found
 
     async def client(self) -> RawClient:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.app.public_port)
-
-        async def close() -> None:
-            writer.transport.abort()
-            await asyncio.sleep(0)
-
-        self.stack.push_async_callback(close)
-        return RawClient(reader, writer)
+        return await connect_client(self.app.public_port, self.stack)
 
 
 class SpuFactory:
@@ -228,6 +244,83 @@ class SpuFactory:
         if assignments:
             await spu.assign(*assignments)
         return spu
+
+
+class ScriptedController:
+    """Door 9004: answers a registration as it is told, and sends what it is told."""
+
+    def __init__(self) -> None:
+        self.refusal: str | None = None
+        self.session: ScriptedSession | None = None
+        self.registrations = 0
+        self.changed = asyncio.Event()
+        self.address = Address("127.0.0.1", 0)
+
+    def __call__(self, connection: Connection) -> "ScriptedSession":
+        return ScriptedSession(connection, self)
+
+    def assign(self, *assignments: ReplicaAssignment) -> None:
+        assert self.session is not None
+        self.session.assign(assignments)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what the SPU did has made that true."""
+        async with asyncio.timeout(20):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class ScriptedSession:
+    def __init__(self, connection: Connection, controller: ScriptedController) -> None:
+        self.connection = connection
+        self.reports = 0
+        self._controller = controller
+
+    def frames_received(self, frames: Sequence[memoryview]) -> None:
+        controller = self._controller
+        for frame in frames:
+            header = decode_request_header(Reader(frame))
+            if header.api_key == RegisterSpuRequest.api_key:
+                self._registered(header.correlation_id)
+            elif header.api_key == ReplicaStatusReport.api_key:
+                self.reports += 1
+        controller.changed.set()
+
+    def _registered(self, correlation_id: int) -> None:
+        controller = self._controller
+        controller.registrations += 1
+        answer = RegisterSpuResponse(heartbeat_interval_ms=20)
+        if controller.refusal is not None:
+            answer = RegisterSpuResponse(
+                error_code=ErrorStatus(ErrorCode.SPU_REGISTRATION_FAILED),
+                error_message=controller.refusal,
+            )
+        self.connection.send(encode_response(answer, version=0, correlation_id=correlation_id))
+        if controller.refusal is None:
+            controller.session = self
+
+    def assign(self, assignments: tuple[ReplicaAssignment, ...]) -> None:
+        update = UpdateReplicas(epoch=1, full=True, replicas=assignments)
+        self.connection.send(
+            encode_request(update, version=0, correlation_id=0, client_id="fluvio-sc")
+        )
+
+    def drained(self) -> None: ...
+
+    def connection_lost(self, reason: str) -> None:
+        if self._controller.session is self:
+            self._controller.session = None
+        self._controller.changed.set()
+
+
+@pytest_asyncio.fixture
+async def controller() -> AsyncIterator[ScriptedController]:
+    script = ScriptedController()
+    async with FrameServer("scripted-sc", script) as server:
+        await server.start("127.0.0.1", 0)
+        script.address = Address("127.0.0.1", server.port)
+        yield script
 
 
 @pytest_asyncio.fixture
@@ -265,3 +358,8 @@ def produce_message() -> Callable[..., ProduceRequest]:
 @pytest.fixture
 def values() -> Callable[[bytes], Sequence[tuple[int, str]]]:
     return read_values
+
+
+@pytest.fixture
+def connect() -> Callable[..., Awaitable[RawClient]]:
+    return connect_client

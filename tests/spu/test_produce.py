@@ -16,7 +16,7 @@ from fluvio_protocol.metadata.topic import (
     TopicStorage,
     Transform,
 )
-from fluvio_protocol.record import BatchCompression
+from fluvio_protocol.record import BatchCompression, crc32c
 from fluvio_protocol.spu_public.fetch_offsets import (
     FetchOffsetsRequest,
     FetchOffsetsResponse,
@@ -217,6 +217,68 @@ async def test_a_wrong_checksum_is_refused_and_the_others_are_stored(
     assert "checksum" in answers[1].error_code.payload[0]
     assert spu.replica().leo == 3
     assert spu.app.metrics.corrupt_batch_count == 1
+
+
+def resealed(batch: bytes) -> bytes:
+    """With the checksum that belongs to what was changed."""
+    return batch[:17] + struct.pack(">I", crc32c(batch[21:])) + batch[21:]
+
+
+def changed(batch: bytes, layout: str, position: int, value: int) -> bytes:
+    out = bytearray(batch)
+    struct.pack_into(layout, out, position, value)
+    return bytes(out)
+
+
+UNUSUAL_SETS = {
+    "plain": lambda b: b,
+    "another base offset": lambda b: changed(b, ">q", 0, 77),
+    "another epoch": lambda b: changed(b, ">i", 12, 5),
+    "length too small": lambda b: changed(b, ">i", 8, len(b) - 13),
+    "length too large": lambda b: changed(b, ">i", 8, len(b) - 11),
+    "length negative": lambda b: changed(b, ">i", 8, -1),
+    "magic 1": lambda b: changed(b, ">b", 16, 1),
+    "checksum": lambda b: changed(b, ">I", 17, 1),
+    **{
+        f"attributes {bits}": lambda b, bits=bits: resealed(changed(b, ">h", 21, bits))
+        for bits in (1, 2, 3, 4, 5, 7, 8, 16, 17, -32768, 0x20)
+    },
+    **{
+        f"last offset delta {delta}": lambda b, delta=delta: resealed(changed(b, ">i", 23, delta))
+        for delta in (-1, 0, 1, 3, 0x7FFFFFFF)
+    },
+    **{
+        f"count {count}": lambda b, count=count: resealed(changed(b, ">i", 57, count))
+        for count in (-1, 0, 1, 2, 4, 0x7FFFFFFF)
+    },
+    "delta and count -1": lambda b: resealed(
+        changed(changed(b, ">i", 23, -2), ">i", 57, -1),
+    ),
+    "more records than bytes": lambda b: resealed(
+        changed(changed(b, ">i", 23, 99), ">i", 57, 100),
+    ),
+    "header only": lambda b: resealed(changed(b[:61], ">i", 8, 61 - 12)),
+    "less than a header": lambda b: b[:57],
+    "nothing": lambda b: b"",
+    "two": lambda b: b + b,
+    "one and a half": lambda b: b + b[:70],
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL_SETS)
+async def test_the_quick_way_says_what_the_careful_way_says(
+    spu: Any, client: Any, batch: Any, name: str
+) -> None:
+    """A connection's first request to a partition goes the careful way, later ones the quick."""
+    records = UNUSUAL_SETS[name](batch("a", "bb", "ccc"))
+    await client.produce("t", batch("makes it known"))
+    answers, ends = [], [spu.replica().leo]
+    for one in (await spu.client(), client):
+        answer = await one.produce("t", records)
+        answers.append((answer.error_code, answer.base_offset and answer.base_offset - ends[-1]))
+        ends.append(spu.replica().leo)
+    assert answers[0] == answers[1]
+    assert ends[1] - ends[0] == ends[2] - ends[1]
 
 
 async def test_a_cut_batch_is_refused(client: Any, spu: Any, batch: Any) -> None:

@@ -1,14 +1,19 @@
-"""Checks before a start, `cluster check`, and `cluster status`.
+"""Checks before a local start, `cluster check`, and `cluster status`.
 
-Checks are printed one by one on standard error, in the words and signs that Fluvio uses:
-✅ fine, 🟡 worth knowing, ❌ in the way.
+Checks are printed one by one, in the words and signs of progress.py.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fluvio_cli.commands.cluster_kubernetes import (
+    CHART_OPTIONS,
+    NAMESPACE_OPTIONS,
+    chart_settings,
+    kubernetes_options,
+)
 from fluvio_cli.commands.cluster_process import (
     ClusterSettings,
     Inspection,
@@ -16,7 +21,9 @@ from fluvio_cli.commands.cluster_process import (
     default_log_directory,
     inspect,
 )
-from fluvio_cli.failure import Failure
+from fluvio_cli.failure import Failure, exclude, was_given
+from fluvio_cli.kubernetes_cluster.target import K8, installation_of, place_of
+from fluvio_cli.progress import Checks, say
 from fluvio_cli.quantities import format_size_bytes
 from fluvio_cli.target import Target, run_client, target_of
 
@@ -27,39 +34,6 @@ NOT_DELETED = (
     "Local Fluvio cluster wasn't deleted. Use 'resume' to resume created cluster or 'delete' "
     "before starting a new one"
 )
-
-
-def say(text: str) -> None:
-    """One line of progress."""
-    click.echo(text, err=True)
-
-
-class Checks:
-    """Prints checks and remembers whether one failed."""
-
-    def __init__(self) -> None:
-        self.failed = False
-
-    def passed(self, name: str, text: str) -> None:
-        self._show(name, f"✅ {text}")
-
-    def noted(self, name: str, text: str) -> None:
-        self._show(name, f"🟡 {text}")
-
-    def refused(self, name: str, text: str) -> None:
-        self.failed = True
-        self._show(name, f"❌ Check {name} failed {text}")
-
-    def conclude(self) -> None:
-        """Say how it went. Raises Failure when a check failed."""
-        if self.failed:
-            say("💔 Some pre-flight check failed!")
-            raise Failure("Preflight check failed")
-        say("🎉 All checks passed!")
-
-    def _show(self, name: str, verdict: str) -> None:
-        say(f"    📝 Checking {name}")
-        say(f"    {verdict}")
 
 
 def check_before_start(settings: ClusterSettings) -> None:
@@ -124,11 +98,50 @@ def _check_ports(checks: Checks, found: Inspection) -> None:
 
 
 @click.command("check")
+@click.option("--local", is_flag=True, help="On this machine")
+@click.option("--k8", is_flag=True, help="On Kubernetes")
+@click.option("--fix", is_flag=True, help="K8: put right what can be")
+@click.option("--spu", "spu_count", type=click.IntRange(1), default=1, hidden=True, metavar="N")
 @data_directory_option
-def check(data_dir: Path) -> None:
-    """Check whether a local cluster can be started."""
-    check_before_start(
-        ClusterSettings(data_directory=data_dir, log_directory=default_log_directory())
+@kubernetes_options(NAMESPACE_OPTIONS, CHART_OPTIONS)
+@click.pass_context
+def check(
+    context: click.Context,
+    /,
+    *,
+    local: bool,
+    k8: bool,
+    fix: bool,
+    spu_count: int,
+    data_dir: Path,
+    namespace: str | None,
+    context_name: str | None,
+    **options: Any,
+) -> None:
+    """Check whether a cluster can be started, of the current profile's kind unless told."""
+    exclude(context, "local", "k8")
+    if not k8 and (local or was_given(context, "data_dir") or installation_of(context) != K8):
+        check_before_start(
+            ClusterSettings(data_directory=data_dir, log_directory=default_log_directory())
+        )
+        return
+    from fluvio_cli.kubernetes.api import Kubernetes
+    from fluvio_cli.kubernetes_cluster.checks import Wanted, run_checks
+    from fluvio_cli.kubernetes_cluster.helm import Helm
+
+    place = place_of(context, context_name=context_name, namespace=namespace)
+    kubernetes = Kubernetes.connect(place.context_name)
+    run_checks(
+        Wanted(
+            kubernetes=kubernetes,
+            helm=Helm(kubernetes.context.name, place.namespace),
+            namespace=place.namespace,
+            chart=chart_settings(context, options),
+            spu_count=spu_count,
+            fix=fix,
+            # A cluster that runs is in its own way: on its own profile, check what it stands on.
+            fresh=place.profile is None,
+        )
     )
 
 
@@ -151,9 +164,29 @@ def status(context: click.Context, data_dir: Path) -> None:
         say(f"📝 Running cluster status checks at {target.cluster}")
     else:
         say(f"📝 Running cluster status checks with profile {_profile_name(target)}")
+    if target.cluster is None and installation_of(context) == K8:
+        _show_kubernetes(context)
     say("    📝 Checking SC")
     if not _show_status(context):
         raise Failure("The cluster does not work")
+
+
+def _show_kubernetes(context: click.Context) -> None:
+    """Is the API server there? Clients do without it, so this is told and decides nothing."""
+    from fluvio_cli.kubernetes.api import Kubernetes
+
+    say("    📝 Checking Kubernetes")
+    place = place_of(context, context_name=None, namespace=None)
+    try:
+        kubernetes = Kubernetes.connect(place.context_name)
+        version = kubernetes.version()
+    except Failure as error:
+        say(f"    🟡 {error.message}")
+        return
+    say(
+        f'    ✅ Kubernetes {version}, context "{kubernetes.context.name}", '
+        f'namespace "{place.namespace}"'
+    )
 
 
 def _show_status(context: click.Context) -> bool:

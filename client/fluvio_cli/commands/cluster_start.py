@@ -1,7 +1,8 @@
 """`cluster start` and `cluster resume`: a local cluster, up in about two seconds.
 
 The controller runs on when the command ends. It is ready when a client can connect and all its
-SPUs are online; when that does not happen, the end of its log says why.
+SPUs are online; when that does not happen, the end of its log says why. With `--k8` the command
+hands over to `fluvio_cli.kubernetes_cluster`.
 """
 
 import asyncio
@@ -9,10 +10,21 @@ import re
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fluvio_cli.commands.cluster_check import check_before_resume, check_before_start, say
+from fluvio_cli.commands.cluster_check import check_before_resume, check_before_start
+from fluvio_cli.commands.cluster_kubernetes import (
+    CHART_OPTIONS,
+    INSTALL_OPTIONS,
+    KUBERNETES_TIMEOUT_S,
+    NAMESPACE_OPTIONS,
+    installation,
+    kubernetes_options,
+    note_unused,
+    refuse_tls,
+)
 from fluvio_cli.commands.cluster_process import (
     DEFAULT_PRIVATE,
     DEFAULT_PUBLIC,
@@ -22,10 +34,20 @@ from fluvio_cli.commands.cluster_process import (
     data_directory_option,
     default_log_directory,
 )
+from fluvio_cli.commands.cluster_stop import refuse_on_kubernetes
 from fluvio_cli.failure import Failure, Parsed, exclude
+from fluvio_cli.kubernetes_cluster import install as kubernetes_install
+from fluvio_cli.progress import say
 from fluvio_cli.target import client_id
 
 READY_TIMEOUT_S = 60
+PROFILE_NAME = "local"
+LOCAL_ONLY = ("data_dir", "log_dir", "public", "private", "spu_port_base", "durability")
+KUBERNETES_ONLY = (
+    *("namespace", "context_name", "chart_location", "chart_version", "chart_files", "chart_sets"),
+    *("image_version", "registry", "rust_log", "service_type", "proxy_addr", "group_name"),
+    *("spu_storage_size", "provider", "only_definitions"),
+)
 POLL_INTERVAL_S = 0.02
 
 
@@ -55,16 +77,17 @@ _TIMEOUT = click.option(
     "--timeout",
     "timeout_s",
     type=click.IntRange(1),
-    default=READY_TIMEOUT_S,
-    show_default=True,
     metavar="SECONDS",
-    help="How long the SC may take, and then the SPUs",
+    help="How long each step may take without coming further  "
+    f"[default: {READY_TIMEOUT_S}, on Kubernetes {KUBERNETES_TIMEOUT_S}]",
 )
 
 
 @click.command("start")
 @click.option("--local", is_flag=True, help="Processes on this machine (the default)")
-@click.option("--k8", is_flag=True, help="On Kubernetes: not in this release")
+@click.option("--k8", is_flag=True, help="On Kubernetes (the operator is not complete yet)")
+@click.option("--local-k8", "local_k8", is_flag=True, hidden=True)
+@click.option("--read-only", "read_only", hidden=True)
 @click.option(
     "--spu",
     "spu_count",
@@ -116,15 +139,26 @@ _TIMEOUT = click.option(
     "[default: $FLV_DURABILITY, else page-cache]",
 )
 @click.option(
-    "--profile-name", default="local", show_default=True, metavar="NAME", help="Name of the profile"
+    "--profile-name",
+    metavar="NAME",
+    help="Name of the profile  [default: local, on Kubernetes the context's name]",
 )
 @click.option("--skip-profile-creation", is_flag=True, help="Leave the profile file alone")
 @click.option("--skip-checks", is_flag=True, help="Start without the checks before it")
 @click.option("--setup", "only_checks", is_flag=True, help="Run the checks only")
+@click.option(
+    "--sys-only",
+    "--sys",
+    "only_definitions",
+    is_flag=True,
+    help="K8: install the definitions of Fluvio's resources only",
+)
 @_TIMEOUT
+@kubernetes_options(NAMESPACE_OPTIONS, CHART_OPTIONS, INSTALL_OPTIONS)
 @click.pass_context
 def start(
     context: click.Context,
+    /,
     *,
     local: bool,
     k8: bool,
@@ -135,16 +169,27 @@ def start(
     private: str,
     spu_port_base: int,
     durability: str | None,
-    profile_name: str,
+    profile_name: str | None,
     skip_profile_creation: bool,
     skip_checks: bool,
     only_checks: bool,
-    timeout_s: int,
+    only_definitions: bool,
+    timeout_s: int | None,
+    local_k8: bool,
+    read_only: str | None,
+    **kubernetes: Any,
 ) -> None:
-    """Start a cluster on this machine."""
-    exclude(context, "local", "k8")
-    if k8:
-        raise Failure("Clusters on Kubernetes are not available in this release: use --local")
+    """Start a cluster: on this machine, or with --k8 on Kubernetes."""
+    exclude(context, "local", "k8", "local_k8", "read_only")
+    if local_k8 or read_only is not None:
+        spelled = "--local-k8" if local_k8 else "--read-only"
+        raise Failure(f"{spelled} is not in this release: use --local or --k8")
+    if k8 or (only_definitions and not local):
+        note_unused(context, LOCAL_ONLY, "local clusters")
+        _start_on_kubernetes(context, profile_name)
+        return
+    refuse_tls(context)
+    note_unused(context, KUBERNETES_ONLY, "clusters on Kubernetes")
     last_port = spu_port_base + 10 * (spu_count - 1) + 1
     if last_port > 65535:
         raise Failure(f"{spu_count} SPUs from port {spu_port_base} on need port {last_port}")
@@ -155,23 +200,43 @@ def start(
         private=private,
         spu_count=spu_count,
         spu_port_base=spu_port_base,
-        name=profile_name,
+        name=profile_name or PROFILE_NAME,
         durability=durability,
     )
     if not skip_checks or only_checks:
         check_before_start(settings)
     if not only_checks:
-        launch(settings, profile=not skip_profile_creation, timeout_s=timeout_s)
+        launch(
+            settings,
+            profile=not skip_profile_creation,
+            timeout_s=timeout_s or READY_TIMEOUT_S,
+        )
+
+
+def _start_on_kubernetes(context: click.Context, profile_name: str | None) -> None:
+    """What remains of `start` with --k8."""
+    options = context.params
+    wanted = installation(context, options, profile=profile_name)
+    if options["only_checks"]:
+        kubernetes_install.check(wanted, fix=True)
+    elif options["only_definitions"]:
+        kubernetes_install.install_definitions(wanted.context_name)
+    else:
+        kubernetes_install.install(wanted)
 
 
 @click.command("resume")
 @data_directory_option
 @click.option("--skip-profile-creation", is_flag=True, help="Leave the profile file alone")
 @_TIMEOUT
-def resume(*, data_dir: Path, skip_profile_creation: bool, timeout_s: int) -> None:
+@click.pass_context
+def resume(
+    context: click.Context, *, data_dir: Path, skip_profile_creation: bool, timeout_s: int | None
+) -> None:
     """Start a local cluster again that was shut down, with its data."""
+    refuse_on_kubernetes(context, "Resume")
     settings = check_before_resume(data_dir)
-    launch(settings, profile=not skip_profile_creation, timeout_s=timeout_s)
+    launch(settings, profile=not skip_profile_creation, timeout_s=timeout_s or READY_TIMEOUT_S)
 
 
 def launch(settings: ClusterSettings, *, profile: bool, timeout_s: int) -> None:

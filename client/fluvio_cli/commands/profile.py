@@ -195,6 +195,39 @@ def sync_local(*, address: str) -> None:
     click.echo(f"local context is set to: {place}")
 
 
+@sync.command("k8")
+@click.argument("name", required=False)
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="Where it is"
+)
+@click.option(
+    "--kube-context",
+    "context_name",
+    metavar="NAME",
+    help="Context of kubeconfig, instead of the current one",
+)
+def sync_k8(*, name: str | None, namespace: str, context_name: str | None) -> None:
+    """Make a profile for a cluster on Kubernetes, named after the context unless told."""
+    from fluvio_cli.kubernetes.api import Kubernetes
+    from fluvio_cli.kubernetes_cluster.address import PUBLIC_SERVICE, public_address
+    from fluvio_cli.kubernetes_cluster.target import save_profile
+
+    kubernetes = Kubernetes.connect(context_name)
+    address = public_address(kubernetes, namespace)
+    if address is None:
+        raise Failure(
+            f"The load balancer of Service {PUBLIC_SERVICE} has no address yet: try again later"
+        )
+    save_profile(
+        name or kubernetes.context.name,
+        str(address),
+        context_name=kubernetes.context.name,
+        namespace=namespace,
+        inside=address.inside,
+    )
+    click.echo("k8 profile set")
+
+
 @command.command("export")
 @click.argument("name", required=False)
 @output_option(OutputType.TOML)

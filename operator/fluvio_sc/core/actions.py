@@ -88,6 +88,15 @@ class RequestDeletion:
 
 
 @dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """One who will have something to do before the object goes; for objects that others made."""
+
+    key: ObjectKey
+    finalizer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
     """One who had something to do before the object goes has done it."""
 
@@ -129,6 +138,7 @@ Action = (
     | ShowStatus
     | SetLeader
     | RequestDeletion
+    | AddFinalizer
     | RemoveFinalizer
     | AddTombstone
     | DropTombstone
@@ -198,6 +208,9 @@ def _changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
             if before.deletion_requested:
                 return before
             return replace(before, deletion_requested=True, deletion_since_ms=now_ms)
+        case AddFinalizer():
+            others = tuple(item for item in before.finalizers if item != action.finalizer)
+            return replace(before, finalizers=(*others, action.finalizer))
         case RemoveFinalizer():
             kept = tuple(item for item in before.finalizers if item != action.finalizer)
             return replace(before, finalizers=kept)

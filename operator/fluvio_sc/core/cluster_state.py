@@ -7,12 +7,12 @@ Invariants: a key is unique; a uid is never used again, also not for a new objec
 `resource_version` is given by the store and grows with every write of the object.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fluvio_protocol.metadata.kinds import Kind
-from fluvio_protocol.metadata.spu import SpuStatusResolution
+from fluvio_protocol.metadata.spu import IngressPort, SpuSpec, SpuStatusResolution
 from fluvio_protocol.sc_private.replica_status import LeaderReport
 from fluvio_protocol.types import LeaderEpoch, ReplicaKey, SpuId
 
@@ -63,6 +63,8 @@ class StoredObject:
     in_sync:             of a partition: replicas that may lead without losing records
     tombstones:          of an SPU: replicas it must delete when it returns; empty for other kinds
     annotations:         free text by name, carried for adapters
+    problem:             why the object as written cannot be used; its spec is then the last one
+                         that could be, or an empty one
     """
 
     kind: Kind
@@ -80,6 +82,7 @@ class StoredObject:
     in_sync: tuple[SpuId, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
     annotations: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def key(self) -> ObjectKey:
@@ -121,6 +124,10 @@ class LiveReport:
     report: LeaderReport
 
 
+MemberSpec = Callable[[StoredObject, int], SpuSpec]
+"""The spec of an SPU, from its group and its place in it, counted from 0."""
+
+
 class ClusterState:
     """All objects, indexed, and what was observed since the controller started.
 
@@ -130,6 +137,9 @@ class ClusterState:
     observations: by SPU id; an SPU without one has not connected since the start
     reports:      by partition name
     removals:     by partition uid: the SPUs that have confirmed the removal of its files
+    unavailable:  SPUs that cannot run at present whatever their session says, and why
+    endpoints:    where clients reach SPUs of groups, by SPU name, as the platform gave it
+    member_spec:  how SPUs of groups are made; None where groups are objects without SPUs
     """
 
     def __init__(
@@ -138,12 +148,16 @@ class ClusterState:
         *,
         started_ms: int = 0,
         timings: CoreTimings | None = None,
+        member_spec: MemberSpec | None = None,
     ) -> None:
         self.started_ms = started_ms
         self.timings = timings or CoreTimings()
         self.observations: dict[SpuId, SpuObservation] = {}
         self.reports: dict[str, LiveReport] = {}
         self.removals: dict[str, set[SpuId]] = {}
+        self.unavailable: dict[SpuId, str] = {}
+        self.endpoints: dict[str, IngressPort] = {}
+        self.member_spec = member_spec
         self._objects: dict[Kind, dict[str, StoredObject]] = {kind: {} for kind in Kind}
         self._spu_names: dict[SpuId, str] = {}
         self._children: dict[str, dict[ObjectKey, None]] = {}
@@ -165,7 +179,7 @@ class ClusterState:
             yield from objects.values()
 
     def spu(self, spu_id: SpuId) -> StoredObject | None:
-        """The SPU object with this id."""
+        """The SPU object with this id; of several that claim it, the one that came first."""
         name = self._spu_names.get(spu_id)
         return None if name is None else self._objects[Kind.SPU].get(name)
 
@@ -184,18 +198,26 @@ class ClusterState:
         return list(self._partitions_on.get(spu_id, ()))
 
     def put(self, item: StoredObject) -> StoredObject | None:
-        before = self.remove(item.key)
+        before = self._take_out(item.key)
         self._objects[item.kind][item.name] = item
         if item.owner is not None:
             self._children.setdefault(item.owner.uid, {})[item.key] = None
         if item.kind is Kind.SPU:
-            self._spu_names[item.spec.id] = item.name
+            self._spu_names.setdefault(item.spec.id, item.name)
         elif item.kind is Kind.PARTITION:
             for spu_id in item.spec.replicas:
                 self._partitions_on.setdefault(spu_id, {})[item.name] = None
         return before
 
     def remove(self, key: ObjectKey) -> StoredObject | None:
+        before = self._take_out(key)
+        if before is not None and before.kind is Kind.SPU:
+            for spu in self._objects[Kind.SPU].values():  # one that claims the same id
+                if spu.spec.id == before.spec.id:
+                    self._spu_names.setdefault(spu.spec.id, spu.name)
+        return before
+
+    def _take_out(self, key: ObjectKey) -> StoredObject | None:
         before = self._objects[key.kind].pop(key.name, None)
         if before is None:
             return None

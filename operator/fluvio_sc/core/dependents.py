@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.topic import TopicResolution
 from fluvio_sc.core.actions import Applied
-from fluvio_sc.core.cluster_state import ClusterState, ObjectKey
+from fluvio_sc.core.cluster_state import ClusterState, ObjectKey, StoredObject
 
 
 def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
@@ -26,14 +26,27 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
             for child in state.children_of(after):
                 yield child.key
         case Kind.PARTITION:
-            if after is None and before is not None and before.owner is not None:
-                yield ObjectKey(before.owner.kind, before.owner.name)
+            if after is None and before is not None:
+                yield from _waiting_for_partition(before, state)
         case Kind.SPU:
             yield from _dependents_of_spu(change, state)
         case Kind.SPU_GROUP:
             if before is None or after is None or before.spec != after.spec:
                 for group in state.of(Kind.SPU_GROUP):
                     yield group.key
+                for version in (before, after):
+                    if version is not None:
+                        yield from (child.key for child in state.children_of(version))
+
+
+def _waiting_for_partition(gone: StoredObject, state: ClusterState) -> Iterable[ObjectKey]:
+    """Its topic, and groups that would be smaller already if it were not for its replicas."""
+    if gone.owner is not None:
+        yield ObjectKey(gone.owner.kind, gone.owner.name)
+    for spu_id in gone.spec.replicas:
+        spu = state.spu(spu_id)
+        if spu is not None and spu.owner is not None:
+            yield ObjectKey(spu.owner.kind, spu.owner.name)
 
 
 def _dependents_of_spu(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionResolution
+from fluvio_protocol.metadata.spu import IngressPort
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.types import SpuId
 from fluvio_sc.core.cluster_state import ClusterState, LiveReport, ObjectKey, SpuObservation
@@ -100,6 +101,32 @@ def observe_removal(state: ClusterState, spu_id: SpuId, removed: ReplicaRemoved)
     if concerned:
         state.removals.setdefault(removed.uid, set()).add(spu_id)
     return concerned
+
+
+def observe_availability(
+    state: ClusterState, spu_id: SpuId, problem: str | None
+) -> list[ObjectKey]:
+    """Whether the platform can run the SPU at present; `problem` says why it cannot."""
+    if state.unavailable.get(spu_id) == problem:
+        return []
+    if problem is None:
+        del state.unavailable[spu_id]
+    else:
+        state.unavailable[spu_id] = problem
+    return _key_of_spu(state, spu_id)
+
+
+def observe_endpoint(
+    state: ClusterState, spu_name: str, endpoint: IngressPort | None
+) -> list[ObjectKey]:
+    """Where clients reach an SPU of a group; None: not known any more."""
+    if state.endpoints.get(spu_name) == endpoint:
+        return []
+    if endpoint is None:
+        del state.endpoints[spu_name]
+    else:
+        state.endpoints[spu_name] = endpoint
+    return [ObjectKey(Kind.SPU, spu_name)]
 
 
 def _key_of_spu(state: ClusterState, spu_id: SpuId) -> list[ObjectKey]:

@@ -1,7 +1,8 @@
 """What the controller needs from outside: a place for objects, and someone who runs SPUs.
 
-Adapters: `fluvio_local` (SQLite, processes); Kubernetes later. The controller calls them from its
-event loop, one call at a time; an adapter that blocks does so in a thread of its own.
+Adapters: `fluvio_local` (SQLite, processes) and `fluvio_operator` (custom resources, pods). The
+controller calls them from its event loop, one call at a time; an adapter that blocks does so in a
+thread of its own.
 """
 
 from collections.abc import Sequence
@@ -53,20 +54,50 @@ class RemoveObject:
 StoreWrite = PutObject | RemoveObject
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write was done.
+
+    resource_version: larger than any that this store gave before
+    uid:              the identity that the store gave to a new object instead of the one asked
+                      for; None when it took that one
+    """
+
+    resource_version: int
+    uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """A write was not done although others of the same call were; a store of many may do that."""
+
+    error: StoreError
+
+
+WriteOutcome = Written | NotWritten
+
+
 class ObjectStore(Protocol):
-    """Objects that survive the controller. One controller at a time writes to it."""
+    """Objects that survive the controller. One controller at a time writes to it.
+
+    A store that others write to as well hands their changes to `Controller.objects_changed`.
+    """
 
     async def load(self) -> tuple[StoredObject, ...]:
         """Everything, each with its resource version. Raises StoreError."""
         ...
 
-    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[int, ...]:
-        """Do all writes in one transaction, durably, in order; a key occurs at most once.
+    async def apply(self, writes: Sequence[StoreWrite]) -> tuple[WriteOutcome, ...]:
+        """Do the writes, durably, in order; a key occurs at most once.
 
-        Returns the resource version of each write, in order: all larger than any given before
-        (also after a restart); a removal has one too.
-        Raises Conflict when one object is not at the expected version (a missing object is at
-        version 0), StoreError when the store failed; nothing is kept in both cases.
+        An object that another write of the call owns is not written before its owner, and not at
+        all when the owner could not be. A store may leave the writing of a status for later when
+        nothing else of the object changed: what is observed is observed again after a crash.
+
+        Returns one outcome for each write, in order.
+        Raises StoreError when nothing was written: a store of one file does all or nothing, and
+        raises Conflict when one object is not at the expected version (a missing object is at
+        version 0).
         """
         ...
 

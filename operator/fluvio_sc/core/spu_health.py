@@ -6,6 +6,7 @@ Called by `reconcile/spu.py`.
     session stands, reports    Online
     session ended              Offline, at once
     session stands, silent     Offline, after a while
+    pod or node is gone        Offline, at once, whatever the session says
     controller just started    what it was, for a grace period: the SPUs are still reconnecting
 """
 
@@ -28,6 +29,9 @@ def judge_health(spu: StoredObject, state: ClusterState, now_ms: int) -> Health:
     """What the status of this SPU should say now."""
     observed = state.observations.get(spu.spec.id)
     stored = spu.status.resolution
+    unavailable = state.unavailable.get(spu.spec.id)
+    if unavailable is not None and stored is not SpuStatusResolution.INIT:
+        return Health(SpuStatusResolution.OFFLINE, unavailable)
     if observed is None:
         if stored is SpuStatusResolution.INIT:
             return Health(stored, "never connected")

@@ -28,6 +28,7 @@ class Transaction:
     changes:   by key, each once however often it was changed
     touched:   keys to look at again because of what was performed; the caller empties it
     performed: actions that changed something, in order
+    renamed:   identities that the store gave, by those that were asked for
     """
 
     def __init__(self, state: ClusterState, *, now_ms: int, new_uid: Callable[[], str]) -> None:
@@ -35,6 +36,7 @@ class Transaction:
         self.changes: dict[ObjectKey, Change] = {}
         self.touched: dict[ObjectKey, None] = {}
         self.performed: list[Action] = []
+        self.renamed: dict[str, str] = {}
         self._state = state
         self._new_uid = new_uid
 
@@ -69,8 +71,13 @@ class Transaction:
 
     def undo(self) -> None:
         """Put everything back as it was."""
-        for key, change in self.changes.items():
-            if change.before is None:
-                self._state.remove(key)
-            else:
-                self._state.put(change.before)
+        for key in tuple(self.changes):
+            self.undo_one(key)
+
+    def undo_one(self, key: ObjectKey) -> None:
+        """Put one object back as it was; it did not change."""
+        before = self.changes.pop(key).before
+        if before is None:
+            self._state.remove(key)
+        else:
+            self._state.put(before)

@@ -12,7 +12,9 @@ length or a count before it has compared it with the bytes that are there.
 from fluvio_protocol.record.batch import (
     BATCH_HEADER,
     BATCH_HEADER_SIZE,
+    BATCH_MAGIC,
     BATCH_PREAMBLE_SIZE,
+    CHECKED_FROM,
     BatchBuilder,
     BatchHeader,
     decode_batch,
@@ -26,8 +28,11 @@ from fluvio_protocol.record.compression import (
     decompress,
     topic_allows,
 )
-from fluvio_protocol.record.record import Record
+from fluvio_protocol.record.record import RECORD_SIZE_BYTES_MIN, Record
 from fluvio_protocol.record.record_set import (
+    CHECKED_LAYOUT,
+    PLAIN_BATCH_SIZE_MIN,
+    UNUSUAL_BITS,
     CorruptBatch,
     RecordTuple,
     check_record_set,
@@ -40,7 +45,13 @@ from fluvio_protocol.record.record_set import (
 __all__ = [
     "BATCH_HEADER",
     "BATCH_HEADER_SIZE",
+    "BATCH_MAGIC",
     "BATCH_PREAMBLE_SIZE",
+    "CHECKED_FROM",
+    "CHECKED_LAYOUT",
+    "PLAIN_BATCH_SIZE_MIN",
+    "RECORD_SIZE_BYTES_MIN",
+    "UNUSUAL_BITS",
     "BatchBuilder",
     "BatchCompression",
     "BatchHeader",

@@ -36,9 +36,13 @@ _Buffer = bytes | bytearray | memoryview
 RecordTuple: TypeAlias = tuple[int, int, bytes | None, bytes]
 """offset, timestamp in ms or -1, key, value"""
 
-_CHECKED = struct.Struct(">8xi4xbIhi30xi")
-"""batch length, magic, crc, attributes, last offset delta, record count (when not compressed)"""
-_SIZE_MIN = _CHECKED.size
+CHECKED_LAYOUT = "8xi4xbIhi30xi"
+"""batch length, magic, crc, attributes, last offset delta, record count (of a plain batch)"""
+UNUSUAL_BITS = CODEC_MASK | SCHEMA_ID_BIT
+"""A batch with none of these attributes is plain: its record count follows the header."""
+_CHECKED = struct.Struct(">" + CHECKED_LAYOUT)
+PLAIN_BATCH_SIZE_MIN = _CHECKED.size
+_SIZE_MIN = PLAIN_BATCH_SIZE_MIN
 _COUNT = struct.Struct(">i")
 _CODEC_MAX = max(BatchCompression)
 assert BATCH_HEADER_SIZE + _COUNT.size == _SIZE_MIN

@@ -107,7 +107,13 @@ class _Session:
 
 
 class ControllerLink:
-    """Keeps the SPU registered. `run()` returns only when cancelled."""
+    """Keeps the SPU registered. `run()` returns only when cancelled.
+
+    Whatever keeps it from the controller is waited out, a name that has no address yet included:
+    the controller's Service may be younger than the SPU.
+
+    trouble: why the last attempt failed; empty while registered
+    """
 
     def __init__(
         self,
@@ -125,6 +131,7 @@ class ControllerLink:
         self._backoff = backoff or Backoff(initial_s=0.05, maximum_s=3.0)
         self._urgent = asyncio.Event()
         self.connected = asyncio.Event()
+        self.trouble = ""
         self.on_spus: list[Callable[[], None]] = []
 
     def wake(self) -> None:
@@ -160,7 +167,7 @@ class ControllerLink:
                         self._address.port,
                         reason,
                     )
-                refused = reason
+                refused = self.trouble = reason
             else:
                 refused = ""
             self.connected.clear()
@@ -184,12 +191,12 @@ class ControllerLink:
             session.send(RegisterSpuRequest(spu_id=self.spu_id, platform_version=PLATFORM_VERSION))
             response = await self._registration(session)
             if response.error_code:
+                self.trouble = response.error_message or response.error_code.error.name
                 _log.warning(
-                    "event=registration_refused spu=%s reason=%s",
-                    self.spu_id,
-                    response.error_message or response.error_code.error.name,
+                    "event=registration_refused spu=%s reason=%s", self.spu_id, self.trouble
                 )
                 return
+            self.trouble = ""
             self.connected.set()
             _log.info("event=registered spu=%s", self.spu_id)
             registered_at_s = asyncio.get_running_loop().time()

@@ -28,7 +28,18 @@ from typing import TYPE_CHECKING
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus, RequestKind
 from fluvio_protocol.errors import ErrorCode, FluvioError, RemoteProtocolError
-from fluvio_protocol.record import CorruptBatch, check_record_set
+from fluvio_protocol.record import (
+    BATCH_MAGIC,
+    BATCH_PREAMBLE_SIZE,
+    CHECKED_FROM,
+    CHECKED_LAYOUT,
+    PLAIN_BATCH_SIZE_MIN,
+    RECORD_SIZE_BYTES_MIN,
+    UNUSUAL_BITS,
+    CorruptBatch,
+    check_record_set,
+    crc32c,
+)
 from fluvio_protocol.types import PartitionId, ReplicaKey
 from fluvio_spu.public_api.produce_answer import ProduceExchange, ReplicaWriter, Route
 from fluvio_spu.public_api.produce_request import parse_produce
@@ -51,8 +62,9 @@ _I32 = Struct(">i")
 
 @lru_cache(maxsize=256)
 def _layout(begin_size: int) -> Struct:
-    """Key, version, correlation id, a beginning of that size, length of the record set."""
-    return Struct(f">hhi{begin_size}si")
+    """Key and version, correlation id, a beginning of that size, length of the record set, and
+    what there is to check in its first batch."""
+    return Struct(f">ii{begin_size}si{CHECKED_LAYOUT}")
 
 
 _RoutedAck = tuple[Route, int, int, int]
@@ -158,51 +170,52 @@ class ProduceCollector:
         self.has_work = False
 
     def add_known(self, frame: memoryview) -> bool:
-        """Collect a request whose beginning is known; False for one to look at more closely."""
+        """Collect a request whose beginning is known; False for one to look at more closely.
+
+        One batch that is not compressed is checked here, by what the one `unpack_from` brought;
+        every other record set by `check_record_set`, which also words what is wrong.
+        """
         try:
-            key, version, correlation_id, begin, length = self._unpack(frame)
+            (
+                key_and_version, correlation_id, begin, length,
+                batch_length, magic, crc, attributes, last_offset_delta, count,
+            ) = self._unpack(frame)  # fmt: skip
         except StructError:
             return False
         route = self._routes.get(begin)
         if (
             route is None
-            or key != PRODUCE_KEY
-            or version != route.version
-            or length <= 0
+            or key_and_version != route.version  # the key of produce is 0
             or not route.replica.serving
         ):
             return False
-        records_at = 12 + len(begin)
-        end = records_at + length
+        end = route.records_at + length
         if len(frame) - end != route.end_size or (
             route.end_size and _I32.unpack_from(frame, end)[0]
         ):
             return False
         self.has_work = True
-        records = frame[records_at:end]
-        try:
-            batches = check_record_set(records)
-        except CorruptBatch as error:
-            self._refuse_routed(route, correlation_id, self._corrupt(error))
-            return True
+        records = frame[route.records_at : end]
         writer = route.writer
-        replica = route.replica
         first = writer.record_count
-        if len(batches) == 1:
-            _, size, count, codec = batches[0]
-            if not replica.codecs_allowed >> codec & 1 or size > replica.batch_size_bytes_max:
-                refused = _refusal(replica, batches)
-                assert refused is not None
-                self._refuse_routed(route, correlation_id, refused)
-                return True
+        if (
+            batch_length == length - BATCH_PREAMBLE_SIZE
+            and magic == BATCH_MAGIC
+            and not attributes & UNUSUAL_BITS
+            and count == last_offset_delta + 1 > 0
+            and count * RECORD_SIZE_BYTES_MIN <= length - PLAIN_BATCH_SIZE_MIN
+            and route.replica.codecs_allowed & 1
+            and length <= route.replica.batch_size_bytes_max
+            and crc32c(records[CHECKED_FROM:]) == crc
+        ):
             writer.batches.append((records, count))
             writer.record_count = last = first + count
         else:
-            refused = _refusal(replica, batches)
-            if refused is not None:
-                self._refuse_routed(route, correlation_id, refused)
+            checked = self._check(writer.replica, records)
+            if isinstance(checked, ErrorStatus):
+                self._refuse_routed(route, correlation_id, checked)
                 return True
-            last = _collect(writer, records, batches)
+            last = _collect(writer, records, checked)
         if not first:
             self._written_to.append(writer)
         writer.routed.append((route, correlation_id, first, last))
@@ -313,20 +326,16 @@ class ProduceCollector:
         if not records:
             exchange.settle(number, SUCCESS, 0)
             return
-        try:
-            batches = check_record_set(records)
-        except CorruptBatch as error:
-            self._refuse(exchange, number, self._corrupt(error))
+        checked = self._check(writer.replica, records)
+        if isinstance(checked, ErrorStatus):
+            self._refuse(exchange, number, checked)
             return
-        refused = _refusal(writer.replica, batches)
         if writer.replica.assignment.deduplication is not None:
             # Storing what the topic promises to drop would be worse than refusing it.
-            refused = _NO_DEDUPLICATION
-        if refused is not None:
-            self._refuse(exchange, number, refused)
+            self._refuse(exchange, number, _NO_DEDUPLICATION)
             return
         first = writer.record_count
-        last = _collect(writer, records, batches)
+        last = _collect(writer, records, checked)
         if not first:
             self._written_to.append(writer)
         writer.entries.append((exchange, number, first, last))
@@ -347,6 +356,7 @@ class ProduceCollector:
             partition=partition,
             committed=exchange.committed,
             timeout_ms=exchange.timeout_ms,
+            records_at=12 + len(begin),
         )
 
     def _writer_of(self, name: bytes, partition: int) -> ReplicaWriter | None:
@@ -364,6 +374,16 @@ class ProduceCollector:
                 self._routes.clear()
             writer = self._writers[replica] = ReplicaWriter(replica)
         return writer
+
+    def _check(
+        self, replica: Replica, records: memoryview
+    ) -> ErrorStatus | list[tuple[int, int, int, int]]:
+        """The batches of a record set that may be stored, or why it may not."""
+        try:
+            batches = check_record_set(records)
+        except CorruptBatch as error:
+            return self._corrupt(error)
+        return _refusal(replica, batches) or batches
 
     # Appending, and what follows.
 

@@ -36,7 +36,8 @@ def throttle_size(version: int) -> int:
 class Route:
     """Where requests with one same beginning go, and the frame that acknowledges them.
 
-    end_size: bytes behind the record set
+    records_at: where the record set begins in the frame
+    end_size:   bytes behind it
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Route:
         "middle",
         "pack",
         "partition",
+        "records_at",
         "replica",
         "size",
         "timeout_ms",
@@ -62,6 +64,7 @@ class Route:
         partition: int,
         committed: bool,
         timeout_ms: int,
+        records_at: int,
     ) -> None:
         self.writer = writer
         self.replica = writer.replica
@@ -70,6 +73,7 @@ class Route:
         self.partition = partition
         self.committed = committed
         self.timeout_ms = timeout_ms
+        self.records_at = records_at
         # an empty list of SmartModules
         self.end_size = 4 if version >= SMART_MODULES_SINCE else 0
         # one topic, one partition, no error: the last two bytes are the error code

@@ -92,6 +92,8 @@ class PublicService:
         self.metrics = metrics
         self.limits = limits
         self.sendfile_size_bytes_max = sendfile_size_bytes_max
+        self._sessions: set[PublicSession] = set()
+        self._stopping = False
         self._unready: set[PublicSession] | None = None
         if wait_until_ready and not registry.ready:
             self._unready = set()
@@ -99,6 +101,8 @@ class PublicService:
 
     def __call__(self, connection: Connection) -> PublicSession:
         session = PublicSession(connection, self)
+        self._sessions.add(session)
+        session.deaf = self._stopping
         if self._unready is not None:
             self._unready.add(session)
             session.pause("not ready")
@@ -123,8 +127,24 @@ class PublicService:
             )
         handler.answer(session, version, correlation_id, body)
 
+    @property
+    def pending_count(self) -> int:
+        """Answers of all sessions that wait for something."""
+        return sum(session.pending_count for session in self._sessions)
+
+    def stop_listening(self) -> None:
+        """Take no more requests, of those who connect from now on neither.
+
+        They are read all the same: a connection that is closed with unread requests is reset, and
+        that takes answers with it that the client has not read yet.
+        """
+        self._stopping = True
+        for session in self._sessions:
+            session.deaf = True
+
     def session_ended(self, session: PublicSession) -> None:
         """A connection is over."""
+        self._sessions.discard(session)
         if self._unready is not None:
             self._unready.discard(session)
 

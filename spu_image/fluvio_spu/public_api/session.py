@@ -39,7 +39,9 @@ OUTBOX_BUFFERS_MAX = 256
 class PublicSession:
     """A client.
 
-    streams:  open streams by session id, which counts from 1 on each connection
+    streams:       open streams by session id, which counts from 1 on each connection
+    pending_count: answers that wait for something
+    deaf:          requests are read and dropped, as if they had never come
     """
 
     __slots__ = (
@@ -50,9 +52,10 @@ class PublicSession:
         "_outbox",
         "_outbox_bytes",
         "_pauses",
-        "_pending_count",
         "connection",
+        "deaf",
         "last_stream_id",
+        "pending_count",
         "produce",
         "service",
         "streams",
@@ -67,7 +70,8 @@ class PublicSession:
         self._outbox: list[Buffer] = []
         self._outbox_bytes = 0
         self._in_read = False
-        self._pending_count = 0
+        self.pending_count = 0
+        self.deaf = False
         self._pauses: set[str] = set()
         self._congested_streams: deque[ConsumerStream] = deque()
         self._background: deque[Callable[[], Awaitable[None]]] = deque()
@@ -77,6 +81,8 @@ class PublicSession:
 
     def frames_received(self, frames: Sequence[memoryview]) -> None:
         """Handle all requests of one read. Raises RemoteProtocolError, which ends the client."""
+        if self.deaf:
+            return
         self._in_read = True
         produce = self.produce
         add_known = produce.add_known
@@ -157,10 +163,10 @@ class PublicSession:
 
         Above the limit the connection is not read, so a client cannot pile up work here.
         """
-        self._pending_count += count
-        if self._pending_count > self.service.limits.requests_pending_max:
+        self.pending_count += count
+        if self.pending_count > self.service.limits.requests_pending_max:
             self.pause("pending")
-        elif self._pauses and self._pending_count * 2 <= self.service.limits.requests_pending_max:
+        elif self._pauses and self.pending_count * 2 <= self.service.limits.requests_pending_max:
             self.resume("pending")
 
     def pause(self, why: str) -> None:

@@ -46,6 +46,11 @@ class GroupSync:
         """Make durable what `replica` holds, whatever the policy; one that runs is enough."""
         self._start(replica)
 
+    def sync_dirty(self) -> None:
+        """Make durable now whatever somebody waits for."""
+        for replica in tuple(self._dirty):
+            self._start(replica)
+
     def close(self) -> None:
         """Start no more syncs; those that run end with the workers."""
         self._dirty.clear()
@@ -55,8 +60,7 @@ class GroupSync:
 
     def _interval_over(self) -> None:
         self._timer = None
-        for replica in tuple(self._dirty):
-            self._start(replica)
+        self.sync_dirty()
 
     def _start(self, replica: "Replica") -> None:
         if replica in self._running:

@@ -170,6 +170,17 @@ class ReplicaRegistry:
         removed, self._removed = tuple(self._removed), []
         return removed
 
+    def unready_reason(self) -> str | None:
+        """What is still missing before the first full assignment is served; None from then on."""
+        if self.ready:
+            return None
+        if not self._had_full_update:
+            return "waiting for the first assignment"
+        count = sum(
+            slot.replica is None and self._is_led_here(slot) for slot in self._slots.values()
+        )
+        return f"opening logs, {count} to go"
+
     def settled(self) -> bool:
         """Whether no job runs and none waits; for stopping, and for tests."""
         return not self._to_open and not any(slot.busy for slot in self._slots.values())
@@ -332,7 +343,8 @@ class ReplicaRegistry:
         try:
             replaced = claim(self._disk, self._replica_dir, wanted.key, wanted.uid)
             directory = partition_directory(self._replica_dir, wanted.key)
-            log = Log.open(self._disk, directory, log_config(wanted))
+            config = log_config(wanted, self._surroundings.log_defaults)
+            log = Log.open(self._disk, directory, config)
             if self._surroundings.group_sync.acks_wait and log.unsynced_bytes:
                 # Readers will take all of it for committed.
                 log.sync_handle().run()

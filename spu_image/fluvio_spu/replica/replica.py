@@ -13,7 +13,7 @@ Memory: about 1 KiB besides the log; no task, no timer.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
@@ -47,6 +47,7 @@ class ReplicaSurroundings:
 
     changed:          replicas with news for the controller
     cold_read_distance_bytes: logs up to this size are taken for cached
+    log_defaults:     what a topic does not say of its logs
     """
 
     wake_queue: WakeQueue
@@ -55,6 +56,7 @@ class ReplicaSurroundings:
     metrics: SpuMetrics
     changed: set["Replica"]
     cold_read_distance_bytes: int
+    log_defaults: LogConfig
 
 
 class Replica:
@@ -315,7 +317,7 @@ class Replica:
 
     def _follow(self, assignment: ReplicaAssignment) -> None:
         self.assignment = assignment
-        config = log_config(assignment)
+        config = log_config(assignment, self._surroundings.log_defaults)
         self.log.reconfigure(config)
         self.batch_size_bytes_max = min(config.batch_size_bytes_max, config.segment_size_bytes_max)
         self.codecs_allowed = _codecs_allowed(assignment.compression_type)
@@ -332,8 +334,8 @@ def _delete(expired: Sequence[ExpiredSegment]) -> None:
         segment.delete()
 
 
-def log_config(assignment: ReplicaAssignment) -> LogConfig:
-    """The log's settings for a topic's.
+def log_config(assignment: ReplicaAssignment, defaults: LogConfig) -> LogConfig:
+    """The log's settings for a topic's, and the process's for what the topic does not say.
 
     The topic of consumer offsets never loses segments to their age: its live entries are in its
     most recent records, however old those are.
@@ -345,6 +347,7 @@ def log_config(assignment: ReplicaAssignment) -> LogConfig:
     elif assignment.cleanup_policy is not None:
         retention_ms = assignment.cleanup_policy.time_in_seconds * 1000
     return _shared_log_config(
+        defaults,
         storage.segment_size if storage is not None else None,
         storage.max_partition_size if storage is not None else None,
         retention_ms,
@@ -353,11 +356,14 @@ def log_config(assignment: ReplicaAssignment) -> LogConfig:
 
 @lru_cache(maxsize=256)
 def _shared_log_config(
-    segment_size: int | None, partition_size: int | None, retention_ms: int | None
+    default: LogConfig,
+    segment_size: int | None,
+    partition_size: int | None,
+    retention_ms: int | None,
 ) -> LogConfig:
     """One object for all partitions with the same settings."""
-    default = LogConfig()
-    return LogConfig(
+    return replace(
+        default,
         segment_size_bytes_max=max(
             segment_size or default.segment_size_bytes_max, SEGMENT_SIZE_BYTES_MIN
         ),

@@ -26,8 +26,10 @@ _FALLOC_FL_KEEP_SIZE = 1
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = 0x4000
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-_FILE_MODE = 0o644
-_DIRECTORY_MODE = 0o755
+# How much of it the group gets is for the umask to say: a volume that belongs to a group outlives
+# the user that wrote to it.
+_FILE_MODE = 0o664
+_DIRECTORY_MODE = 0o775
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,23 +195,24 @@ class Log:
         """
         if self._gate.refusal is not None:
             raise LogFailed(f"{self._directory}: {self._gate.refusal}")
-        first = offset = self._end
+        first = self._end
         if not batches:
             return Offset(first)
         total = 0
-        size_max = self._batch_size_max
+        end = first
         stamp = BATCH_STAMP.pack_into
         for data, count in batches:
             size = len(data)
-            if size > size_max:
-                raise BatchTooBig(size, size_bytes_max=size_max)
-            # A count that differs from the header's would be taken for damage at the next start.
-            assert count == LAST_OFFSET_DELTA.unpack_from(data, LAST_OFFSET_DELTA_AT)[0] + 1 > 0
-            stamp(data, 0, offset, size - BATCH_PREAMBLE_SIZE, _UNKNOWN_EPOCH)
+            stamp(data, 0, end, size - BATCH_PREAMBLE_SIZE, _UNKNOWN_EPOCH)
             total += size
-            offset += count
+            end += count
+        # A count that differs from the header's would be taken for damage at the next start. One
+        # look for each append finds a caller that counts wrong, and costs less than looking always.
+        assert count == LAST_OFFSET_DELTA.unpack_from(data, LAST_OFFSET_DELTA_AT)[0] + 1 > 0
+        if total > self._batch_size_max:
+            self._check_sizes(batches)
         active = self._chain.active
-        if self._has_room(active, total, offset):
+        if self._has_room(active, total, end):
             try:
                 active.append(batches, total)
             except OSError as error:
@@ -219,11 +220,16 @@ class Log:
         else:
             self._append_rolling(batches)
             active = self._chain.active
-        self._end = offset
+        self._end = end
         self._ledger.appended_bytes += total
         if active.size_bytes >= self._checkpoint_at:
             self._checkpoint_quietly()
         return Offset(first)
+
+    def _check_sizes(self, batches: Batches) -> None:
+        for data, _ in batches:
+            if len(data) > self._batch_size_max:
+                raise BatchTooBig(len(data), size_bytes_max=self._batch_size_max)
 
     def _has_room(self, active: Segment, size: int, end_offset: int) -> bool:
         assert active.index is not None

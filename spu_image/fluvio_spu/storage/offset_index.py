@@ -18,6 +18,7 @@ from bisect import bisect_right
 
 ENTRY_SIZE = 8
 U32_MAX = 0xFFFF_FFFF
+_NEVER = 1 << 62
 _RING_SIZE_MAX = 224
 _RING_SIZE_KEPT = 128
 
@@ -25,14 +26,17 @@ assert array("I").itemsize == 4
 
 
 class OffsetIndex:
-    """Sparse map from relative offset to position: about one entry each `interval_bytes`."""
+    """Sparse map from relative offset to position: about one entry each `interval_bytes`.
+
+    due_position: the first batch at or behind it gets the next entry
+    """
 
     __slots__ = (
         "_entries_max",
         "_interval_bytes",
         "_offsets",
         "_positions",
-        "_unindexed_bytes",
+        "due_position",
         "full",
     )
 
@@ -41,7 +45,7 @@ class OffsetIndex:
         self._entries_max = size_bytes_max // ENTRY_SIZE
         self._offsets = array("I")
         self._positions = array("I")
-        self._unindexed_bytes = 0
+        self.due_position = interval_bytes
         self.full = False
         """No more entries fit in the file: time for another segment."""
 
@@ -54,14 +58,16 @@ class OffsetIndex:
         return len(self._offsets) * ENTRY_SIZE
 
     def note(self, relative_offset: int, position: int, size: int) -> None:
-        """A batch was appended: every so many bytes, one gets an entry."""
-        if self._unindexed_bytes < self._interval_bytes:
-            self._unindexed_bytes += size
-        elif not self.full:
+        """A batch was appended; in front of `due_position` there is no need to say so."""
+        if position >= self.due_position:
             self._offsets.append(relative_offset)
             self._positions.append(position)
-            self._unindexed_bytes = 0
-            self.full = len(self._offsets) >= self._entries_max
+            self._expect_next(position + size)
+
+    def _expect_next(self, position: int) -> None:
+        """Entries are complete up to a position."""
+        self.full = len(self._offsets) >= self._entries_max
+        self.due_position = _NEVER if self.full else position + self._interval_bytes
 
     def floor_of_offset(self, relative_offset: int) -> tuple[int, int]:
         """(relative offset, position) of the last indexed batch that starts at or before it."""
@@ -78,8 +84,7 @@ class OffsetIndex:
         count = bisect_right(self._positions, position - 1) if position else 0
         del self._offsets[count:]
         del self._positions[count:]
-        self._unindexed_bytes = 0
-        self.full = count >= self._entries_max
+        self._expect_next(position)
 
     def encode(self, first: int = 0) -> bytes:
         """The entries as they are on disk, from the given one on."""
@@ -105,8 +110,7 @@ class OffsetIndex:
             count -= 1
         self._offsets = offsets[:count]
         self._positions = positions[:count]
-        self._unindexed_bytes = 0
-        self.full = count >= self._entries_max
+        self._expect_next(positions[count - 1] if count else 0)
 
 
 class TailRing:

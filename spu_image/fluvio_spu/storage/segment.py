@@ -184,18 +184,21 @@ class Segment:
         if position + total > self._reserve_at:
             self._reserve(position + total)
         self.file.write([data for data, _ in batches], position, total)
+        index, ring = self.index, self._ring
+        note_offset = ring.offsets.append
+        note_position = ring.positions.append
+        due_position = index.due_position
         relative = self.end_offset - self.base_offset
-        note_index = self.index.note
-        note_offset = self._ring.offsets.append
-        note_position = self._ring.positions.append
         for data, count in batches:
-            size = len(data)
-            note_index(relative, position, size)
             note_offset(relative)
             note_position(position)
+            size = len(data)
+            if position >= due_position:
+                index.note(relative, position, size)
+                due_position = index.due_position
             relative += count
             position += size
-        self._ring.shorten()
+        ring.shorten()
         self.last_position = position - size
         self.size_bytes = position
         self.end_offset = self.base_offset + relative

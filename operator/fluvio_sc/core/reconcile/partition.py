@@ -12,6 +12,7 @@ Offsets and sizes are shown, not stored: a report that changes nothing else cost
 
 from dataclasses import replace
 
+from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import (
     PartitionResolution,
     PartitionStatus,
@@ -23,6 +24,7 @@ from fluvio_sc.core.actions import (
     AddTombstone,
     Decision,
     RemoveFinalizer,
+    RequestDeletion,
     SetLeader,
     SetStatus,
     ShowStatus,
@@ -36,6 +38,10 @@ from fluvio_sc.core.cluster_state import (
 )
 from fluvio_sc.core.election import candidates_for, elect_leader
 
+REPLICAS_FINALIZER = "fluvio/replicas"
+"""A partition stays until the files of its replicas are gone, or will surely go. Every partition
+that we made has it from the first moment."""
+
 _SERVED = (PartitionResolution.ONLINE, PartitionResolution.OUT_OF_STORAGE)
 
 
@@ -45,9 +51,21 @@ def reconcile_partition(
     """What the partition lacks."""
     if partition.deletion_requested:
         return _wait_for_removal(partition, state, now_ms)
+    if partition.problem:
+        return []
+    if REPLICAS_FINALIZER in partition.finalizers and not _topic_stands(partition, state):
+        return [RequestDeletion(partition.key, "its topic is gone")]
     if state.spu_is_online(partition.spec.leader):
         return _follow_leader(partition, state)
     return _replace_leader(partition, state)
+
+
+def _topic_stands(partition: StoredObject, state: ClusterState) -> bool:
+    """Whether the very topic it was made for is there; its owner may have been cut off by hand."""
+    topic = state.get(Kind.TOPIC, replica_key_of(partition).topic)
+    if topic is None:
+        return False
+    return partition.owner is None or partition.owner.uid == topic.uid
 
 
 def current_report(partition: StoredObject, state: ClusterState) -> LeaderReport | None:

@@ -34,6 +34,7 @@ from fluvio_protocol.metadata.topic import (
 )
 from fluvio_protocol.types import LeaderEpoch, PartitionId, ReplicaKey, SpuId
 from fluvio_sc.core.actions import (
+    AddFinalizer,
     CreateObject,
     Decision,
     RemoveFinalizer,
@@ -41,7 +42,8 @@ from fluvio_sc.core.actions import (
     SetSpec,
     SetStatus,
 )
-from fluvio_sc.core.cluster_state import ClusterState, StoredObject
+from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
+from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
 from fluvio_sc.core.scheduler import (
     EligibleSpu,
     Placement,
@@ -54,9 +56,6 @@ from fluvio_sc.core.validation import topic_problem
 
 PARTITIONS_FINALIZER = "fluvio/partitions"
 """A topic stays until its partitions are gone."""
-
-REPLICAS_FINALIZER = "fluvio/replicas"
-"""A partition stays until the files of its replicas are gone, or will surely go."""
 
 FIRST_LEADER_EPOCH = LeaderEpoch(1)
 
@@ -91,17 +90,27 @@ def reconcile_topic(topic: StoredObject, state: ClusterState, now_ms: int) -> li
     """What the topic lacks."""
     if topic.deletion_requested:
         return _take_partitions_along(topic, state)
-    problem = topic_problem(topic.spec)
-    if problem is not None:
-        return _status(topic, TopicResolution.INVALID_CONFIG, problem, topic.status.replica_map)
-    placement = place_topic(topic.spec, topic.status.replica_map, state)
+    kept_rows = _rows_of(topic, state)
+    problem = topic.problem or topic_problem(topic.spec)
+    if problem:
+        return _status(topic, TopicResolution.INVALID_CONFIG, problem, kept_rows)
+    placement = place_topic(topic.spec, kept_rows, state)
     if isinstance(placement, Shortage):
-        rows: Mapping[PartitionId, ReplicaRow] = topic.status.replica_map
+        rows: Mapping[PartitionId, ReplicaRow] = kept_rows
         decisions = _status(topic, TopicResolution.INSUFFICIENT_RESOURCES, placement.reason, rows)
     else:
         rows = placement.rows
         decisions = _status(topic, TopicResolution.PROVISIONED, "", rows)
     return decisions + _partitions(topic, rows, state)
+
+
+def _rows_of(topic: StoredObject, state: ClusterState) -> Mapping[PartitionId, ReplicaRow]:
+    """Where its partitions are. They know best: a store may write a topic's status after them."""
+    rows = dict(topic.status.replica_map)
+    for child in state.children_of(topic):
+        if child.kind is Kind.PARTITION and not child.problem:
+            rows[replica_key_of(child).partition] = child.spec.replicas
+    return dict(sorted(rows.items()))
 
 
 def place_topic(
@@ -214,6 +223,8 @@ def _partitions(
     """Create what is missing; hand changed settings of the topic down to what exists."""
     decisions: list[Decision] = []
     mirrors = _mirrors(topic.spec)
+    if rows and PARTITIONS_FINALIZER not in topic.finalizers:
+        decisions.append(AddFinalizer(topic.key, PARTITIONS_FINALIZER, "it gets partitions"))
     for number, row in rows.items():
         name = str(ReplicaKey(topic.name, number))
         mirror = mirrors[number] if number < len(mirrors) else None
@@ -232,6 +243,8 @@ def _partitions(
                     reason=f"partition of topic {topic.name}",
                 )
             )
+            continue
+        if partition.problem or partition.owner != topic.as_owner:
             continue
         spec = _partition_spec(topic.spec, partition.spec.leader, partition.spec.replicas, mirror)
         if spec != partition.spec:

@@ -1,0 +1,201 @@
+"""Objects of the Kubernetes API as stored objects of the controller, and back. Pure.
+
+Called by `kube_store.py`. Reading never raises: an object that cannot be read keeps its place,
+with an empty spec and the problem in words, so that it hides no other and nothing that belongs to
+it is taken for an orphan.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from fluvio_crd.manifest import (
+    BadManifest,
+    parse_spec,
+    parse_status,
+    partition_leadership,
+    render_spec,
+)
+from fluvio_crd.resources import GROUP, RESOURCES, resource_of
+from fluvio_operator.conditions.status_extras import tombstones_of
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.metadata.mirror import RemoteMirror
+from fluvio_protocol.metadata.partition import PartitionSpec
+from fluvio_protocol.metadata.smart_module import SmartModuleSpec, SmartModuleWasm
+from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec
+from fluvio_protocol.metadata.spu_group import SpuGroupSpec
+from fluvio_protocol.metadata.table_format import TableFormatSpec
+from fluvio_protocol.metadata.topic import TopicSpec
+from fluvio_protocol.types import UNKNOWN_SPU, LeaderEpoch, SpuId
+from fluvio_sc.core.cluster_state import (
+    NO_LEADER_EPOCH,
+    OwnerReference,
+    StoredObject,
+    Tombstone,
+)
+from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
+from fluvio_sc.core.reconcile.spu_group import MEMBERS_FINALIZER
+from fluvio_sc.core.reconcile.topic import PARTITIONS_FINALIZER
+
+FINALIZERS = {
+    PARTITIONS_FINALIZER: f"topics.finalizer.{GROUP}",
+    REPLICAS_FINALIZER: f"partitions.finalizer.{GROUP}",
+    MEMBERS_FINALIZER: f"spugroups.finalizer.{GROUP}",
+}
+"""The core's names of those who have something to do before an object goes, and the cluster's."""
+
+_OURS = {written: ours for ours, written in FINALIZERS.items()}
+_KINDS = {resource.kube_kind: resource.kind for resource in RESOURCES}
+_EMPTY_SPECS: dict[Kind, Any] = {
+    Kind.TOPIC: TopicSpec(),
+    Kind.PARTITION: PartitionSpec(leader=UNKNOWN_SPU, replicas=()),
+    Kind.SPU: SpuSpec(
+        id=UNKNOWN_SPU,
+        public_endpoint=IngressPort(port=0),
+        private_endpoint=Endpoint(port=0, host=""),
+    ),
+    Kind.SPU_GROUP: SpuGroupSpec(replicas=0),
+    Kind.SMART_MODULE: SmartModuleSpec(wasm=SmartModuleWasm(payload=b"")),
+    Kind.TABLE_FORMAT: TableFormatSpec(name=""),
+    Kind.MIRROR: RemoteMirror(id=""),
+}
+
+
+def read_object(
+    kind: Kind, body: Mapping[str, Any], *, before: StoredObject | None = None
+) -> StoredObject | None:
+    """The object of a body; None when it only waits for others before it vanishes.
+
+    before: what was known of the same object; its spec stands in for one that cannot be read
+    """
+    metadata = body.get("metadata") or {}
+    finalizers = tuple(
+        _OURS[written] for written in metadata.get("finalizers") or () if written in _OURS
+    )
+    deleted_at = metadata.get("deletionTimestamp")
+    if deleted_at and not finalizers:
+        return None
+    uid = str(metadata.get("uid") or "")
+    item = StoredObject(
+        kind=kind,
+        name=str(metadata.get("name") or ""),
+        uid=uid,
+        spec=_EMPTY_SPECS[kind],
+        status=parse_status(kind, body),
+        owner=_owner(metadata),
+        finalizers=finalizers,
+        deletion_requested=bool(deleted_at),
+        deletion_since_ms=_milliseconds(deleted_at),
+        generation=int(metadata.get("generation") or 1),
+        annotations={str(k): str(v) for k, v in (metadata.get("annotations") or {}).items()},
+    )
+    item.annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if kind is Kind.SPU:
+        item = replace(item, tombstones=tombstones_of(body.get("status") or {}))
+    try:
+        return _with_spec(item, body)
+    except BadManifest as error:
+        if before is not None and before.uid == uid and not before.problem:
+            item = replace(
+                item, spec=before.spec, leader_epoch=before.leader_epoch, in_sync=before.in_sync
+            )
+        return replace(item, problem=str(error))
+
+
+def _with_spec(item: StoredObject, body: Mapping[str, Any]) -> StoredObject:
+    spec = parse_spec(item.kind, body)
+    if item.kind is not Kind.PARTITION:
+        return replace(item, spec=spec, leader_epoch=NO_LEADER_EPOCH)
+    assert isinstance(spec, PartitionSpec)
+    epoch, in_sync = partition_leadership(body)
+    known = (spec.leader,) if in_sync is None else tuple(SpuId(spu_id) for spu_id in in_sync)
+    problem = "" if item.finalizers else "this partition was not made by its topic: delete it"
+    return replace(item, spec=spec, leader_epoch=LeaderEpoch(epoch), in_sync=known, problem=problem)
+
+
+def spec_body(item: StoredObject) -> dict[str, Any]:
+    """What the `spec` of its manifest says: the wire's spec, and who may lead a partition."""
+    spec = render_spec(item.kind, item.spec)
+    if item.kind is Kind.PARTITION:
+        spec["leaderEpoch"] = int(item.leader_epoch)
+        spec["inSync"] = [int(spu_id) for spu_id in item.in_sync]
+    return spec
+
+
+def new_body(item: StoredObject, namespace: str) -> dict[str, Any]:
+    """The manifest that makes the object."""
+    resource = resource_of(item.kind)
+    metadata: dict[str, Any] = {"name": item.name, "namespace": namespace}
+    if item.finalizers:
+        metadata["finalizers"] = [FINALIZERS[name] for name in item.finalizers]
+    if item.annotations:
+        metadata["annotations"] = dict(item.annotations)
+    if item.owner is not None:
+        owner = resource_of(item.owner.kind)
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": owner.group_version,
+                "kind": owner.kube_kind,
+                "name": item.owner.name,
+                "uid": item.owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+    return {
+        "apiVersion": resource.group_version,
+        "kind": resource.kube_kind,
+        "metadata": metadata,
+        "spec": spec_body(item),
+    }
+
+
+def tombstones_body(tombstones: Sequence[Tombstone]) -> list[dict[str, Any]]:
+    """What the status of an Spu says of files it still has to delete."""
+    return [
+        {
+            "topic": tombstone.key.topic,
+            "partition": int(tombstone.key.partition),
+            "uid": tombstone.uid,
+            "leaderEpoch": int(tombstone.leader_epoch),
+        }
+        for tombstone in tombstones
+    ]
+
+
+def finalizers_with(written: tuple[str, ...], item: StoredObject) -> list[str]:
+    """All finalizers of an object: those of others as they are, ours as the core says."""
+    others = [name for name in written if name not in _OURS]
+    return [*others, *(FINALIZERS[name] for name in item.finalizers)]
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7396) that makes `after` of `before`; empty when they are equal."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name)
+        if old == value and name in before:
+            continue
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            patch[name] = merge_patch(old, value)
+        else:
+            patch[name] = value
+    return patch
+
+
+def _owner(metadata: Mapping[str, Any]) -> OwnerReference | None:
+    for reference in metadata.get("ownerReferences") or ():
+        kind = _KINDS.get(reference.get("kind", ""))
+        if kind is not None and str(reference.get("apiVersion", "")).startswith(f"{GROUP}/"):
+            return OwnerReference(kind, str(reference["name"]), str(reference["uid"]))
+    return None
+
+
+def _milliseconds(timestamp: Any) -> int:
+    if not timestamp:
+        return 0
+    try:
+        return int(datetime.fromisoformat(str(timestamp)).timestamp() * 1000)
+    except ValueError:
+        return 0

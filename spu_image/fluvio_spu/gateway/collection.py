@@ -1,0 +1,137 @@
+"""What an SPU publishes of itself: its counts, its volume, and the process.
+
+Called by `health` for each question, on the event loop; nothing is kept up to date in between. A
+volume that does not answer must not take the answer with it, so it is asked in a file worker, by
+one question at a time and with little patience, and without an answer its samples are left out.
+"""
+
+import asyncio
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from fluvio_protocol.api.versions import PLATFORM_VERSION
+from fluvio_spu.config import SpuConfig
+from fluvio_spu.gateway.exposition import PREFIX, Sample, exported_name
+from fluvio_spu.metrics import COUNTERS, GAUGES, SpuMetrics
+from fluvio_spu.replica.file_work import FileWorkers
+from fluvio_spu.replica.registry import ReplicaRegistry
+
+VOLUME_PATIENCE_S = 1.0
+
+
+class SpuView(Protocol):
+    """What `app` shows of the SPU."""
+
+    config: SpuConfig
+    metrics: SpuMetrics
+    registry: ReplicaRegistry
+    workers: FileWorkers
+
+    def unready_reason(self) -> str | None: ...
+    @property
+    def controller_connected(self) -> bool: ...
+    @property
+    def connection_count(self) -> int: ...
+
+
+class SpuCollection:
+    """Gathers the samples."""
+
+    def __init__(self, spu: SpuView) -> None:
+        self._spu = spu
+        self._asking = False
+
+    async def samples(self) -> list[Sample]:
+        """All that can be told now."""
+        volume = await self._ask_volume()
+        return [*self._spu_samples(), *self._log_samples(), *volume, *process_samples()]
+
+    def _spu_samples(self) -> Iterator[Sample]:
+        spu = self._spu
+        yield Sample(
+            f"{PREFIX}info",
+            "gauge",
+            "always 1; the labels tell which SPU this is, and whose protocol it speaks",
+            1,
+            {"spu": str(spu.config.spu_id), "platform_version": PLATFORM_VERSION},
+        )
+        ready = spu.unready_reason() is None
+        yield _gauge("ready", "1 once it serves what it was first assigned", int(ready))
+        connected = spu.controller_connected
+        yield _gauge("controller_connected", "1 while the controller has it", int(connected))
+        yield _gauge("connection_open", "connections of clients now", spu.connection_count)
+        counts = spu.metrics.snapshot()
+        for name, about in COUNTERS.items():
+            yield Sample(exported_name(name, is_counter=True), "counter", about, counts[name])
+        for name, about in GAUGES.items():
+            yield Sample(exported_name(name, is_counter=False), "gauge", about, counts[name])
+
+    def _log_samples(self) -> Iterator[Sample]:
+        replicas = self._spu.registry.replicas()
+        size_bytes = sum(replica.log.size_bytes for replica in replicas)
+        yield _gauge("log_size_bytes", "bytes of all logs served, with their indexes", size_bytes)
+        limit_bytes = self._spu.config.log_size_bytes
+        if limit_bytes is not None:
+            about = "size of the volume that was asked for (--log-size)"
+            yield _gauge("log_limit_bytes", about, limit_bytes)
+
+    async def _ask_volume(self) -> tuple[Sample, ...]:
+        """Nothing when the volume does not answer, or an earlier question still waits for it."""
+        if self._asking:
+            return ()
+        self._asking = True
+
+        def ask() -> tuple[Sample, ...]:
+            try:
+                return _volume_samples(self._spu.config.replica_dir)
+            finally:
+                self._asking = False
+
+        try:
+            async with asyncio.timeout(VOLUME_PATIENCE_S):
+                return await self._spu.workers.call(ask)
+        except (OSError, TimeoutError):
+            return ()
+
+
+def _volume_samples(directory: str) -> tuple[Sample, ...]:
+    usage = shutil.disk_usage(directory)
+    return (
+        _gauge("volume_size_bytes", "size of the file system that holds the logs", usage.total),
+        _gauge("volume_free_bytes", "what can still be written to it", usage.free),
+    )
+
+
+def process_samples() -> Iterator[Sample]:
+    """What every process tells, under the names that Prometheus' own clients use."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    about = "user and system time"
+    cpu_s = round(usage.ru_utime + usage.ru_stime, 3)
+    yield Sample("process_cpu_seconds_total", "counter", about, cpu_s)
+    try:
+        # Behind the name of the program, which may hold spaces and parentheses itself.
+        status = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        system = Path("/proc/stat").read_text()
+        # The names, not the files: thousands of connections and logs, a microsecond each.
+        descriptor_count = len(os.listdir("/proc/self/fd"))
+    except OSError:  # no Linux
+        return
+    booted_at_s = int(system.partition("btime ")[2].split()[0])
+    started_at_s = booted_at_s + int(status[19]) / os.sysconf("SC_CLK_TCK")
+    memory_bytes = int(status[21]) * os.sysconf("SC_PAGESIZE")
+    about = "memory that is really there"
+    yield Sample("process_resident_memory_bytes", "gauge", about, memory_bytes)
+    yield Sample("process_virtual_memory_bytes", "gauge", "addresses in use", int(status[20]))
+    about = "when it started, in seconds since 1970"
+    yield Sample("process_start_time_seconds", "gauge", about, started_at_s)
+    yield Sample("process_open_fds", "gauge", "open files and connections", descriptor_count)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield Sample("process_max_fds", "gauge", "how many there may be", limit)
+
+
+def _gauge(name: str, about: str, value: float) -> Sample:
+    return Sample(PREFIX + name, "gauge", about, value)

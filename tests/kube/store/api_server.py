@@ -1,0 +1,167 @@
+"""A small API server for tests: objects of any collection, as Kubernetes keeps them.
+
+Create, read, list in pages, merge patch with an expected version, delete with preconditions and
+finalizers, a status that only its subresource changes. `events` has every change in order, as a
+watch would tell it; `failures` makes the next requests fail.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Body = dict[str, Any]
+
+
+@dataclass
+class Failure:
+    """The next matching request gets this; `after` does the work first, and loses the answer."""
+
+    method: str
+    status: int
+    path: str = ""
+    after: bool = False
+
+
+@dataclass
+class ApiServer:
+    objects: dict[str, Body] = field(default_factory=dict)
+    events: list[tuple[str, Body]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    port: int = 0
+    _version: int = 1000
+    _uid: int = 0
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["ApiServer"]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    def by_name(self, name: str) -> Body:
+        (found,) = (body for path, body in self.objects.items() if path.endswith("/" + name))
+        return found
+
+    def put(self, path: str, body: Body) -> Body:
+        """As somebody else would with kubectl."""
+        before = self.objects.get(path)
+        metadata = body.setdefault("metadata", {})
+        metadata.setdefault("name", path.rpartition("/")[2])
+        if before is None:
+            self._uid += 1
+            metadata.setdefault("uid", f"server-{self._uid}")
+            metadata["generation"] = 1
+        else:
+            metadata.setdefault("uid", before["metadata"]["uid"])
+        return self._keep(path, body)
+
+    def _keep(self, path: str, body: Body) -> Body:
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        if body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
+            del self.objects[path]
+            self.events.append(("DELETED", json.loads(json.dumps(body))))
+            return body
+        kind = "MODIFIED" if path in self.objects else "ADDED"
+        self.objects[path] = body
+        self.events.append((kind, json.loads(json.dumps(body))))
+        return body
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        self.requests.append((request.method, request.path))
+        for failure in self.failures:
+            if failure.method == request.method and failure.path in request.path:
+                self.failures.remove(failure)
+                if failure.after:
+                    await self._answer(request)
+                return _refusal(failure.status, "Failure", "told to fail")
+        return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        path = request.path.removesuffix("/status")
+        content = json.loads(await request.read() or b"{}")
+        match request.method:
+            case "GET" if path in self.objects:
+                return web.json_response(self.objects[path])
+            case "GET" if path.rpartition("/")[2] in PLURALS:
+                return self._list(path, request)
+            case "POST":
+                return self._create(path, content)
+            case "PATCH" if path in self.objects:
+                return self._patch(path, content, is_status=request.path != path)
+            case "DELETE" if path in self.objects:
+                return self._delete(path, content)
+        return _refusal(404, "NotFound", f"{path} not found")
+
+    def _list(self, path: str, request: web.Request) -> web.Response:
+        limit, start = int(request.query["limit"]), int(request.query.get("continue", "0"))
+        found = [body for key, body in self.objects.items() if key.rpartition("/")[0] == path]
+        more = str(start + limit) if len(found) > start + limit else ""
+        return web.json_response(
+            {"metadata": {"continue": more}, "items": found[start : start + limit]}
+        )
+
+    def _create(self, collection: str, body: Body) -> web.Response:
+        path = f"{collection}/{body['metadata']['name']}"
+        if path in self.objects:
+            return _refusal(409, "AlreadyExists", f"{path} already exists")
+        body.pop("status", None)
+        return web.json_response(self.put(path, body), status=201)
+
+    def _patch(self, path: str, patch: Body, *, is_status: bool) -> web.Response:
+        body: Body = json.loads(json.dumps(self.objects[path]))
+        metadata = patch.get("metadata", {})
+        for name in ("resourceVersion", "uid"):
+            if metadata.get(name, body["metadata"][name]) != body["metadata"][name]:
+                return _refusal(409, "Conflict", f"{path} has been modified")
+        if is_status:
+            body["status"] = _merged(body.get("status", {}), patch.get("status", {}))
+        else:
+            body["metadata"] = _merged(body["metadata"], metadata)
+            spec = _merged(body.get("spec", {}), patch.get("spec", {}))
+            if spec != body.get("spec", {}):
+                body["metadata"]["generation"] = body["metadata"].get("generation", 1) + 1
+            body["spec"] = spec
+        return web.json_response(self._keep(path, body))
+
+    def _delete(self, path: str, options: Body) -> web.Response:
+        body: Body = json.loads(json.dumps(self.objects[path]))
+        wanted = options.get("preconditions", {}).get("uid")
+        if wanted is not None and wanted != body["metadata"]["uid"]:
+            return _refusal(409, "Conflict", "another uid")
+        body["metadata"].setdefault("deletionTimestamp", "2026-01-02T03:04:05Z")
+        return web.json_response(self._keep(path, body))
+
+
+PLURALS = {
+    "topics", "partitions", "spus", "spugroups", "smartmodules", "tableformats", "mirrors",
+}  # fmt: skip
+
+
+def _merged(old: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
+
+
+def _refusal(status: int, reason: str, message: str) -> web.Response:
+    body = {"kind": "Status", "status": "Failure", "reason": reason, "message": message}
+    return web.json_response(body, status=status)
