@@ -6,23 +6,9 @@ size       `2048`, `2 Ki`, `10MiB`, `1.5 GB`: Ki, Mi.. count by 1024; K, M.. by 
 
 import re
 
-_DURATION_PART = re.compile(r"\s*([0-9]+)\s*([A-Za-zµ]+)")
-_NANOSECONDS: dict[str, int] = {}
-for _names, _value in (
-    (("nanos", "nsec", "ns"), 1),
-    (("usec", "us", "µs"), 1_000),
-    (("millis", "msec", "ms"), 1_000_000),
-    (("seconds", "second", "secs", "sec", "s"), 1_000_000_000),
-    (("minutes", "minute", "mins", "min", "m"), 60_000_000_000),
-    (("hours", "hour", "hrs", "hr", "h"), 3_600_000_000_000),
-    (("days", "day", "d"), 86_400_000_000_000),
-    (("weeks", "week", "wks", "wk", "w"), 604_800_000_000_000),
-    (("months", "month", "M"), 2_630_016_000_000_000),  # 30.44 days
-    (("years", "year", "yrs", "yr", "y"), 31_557_600_000_000_000),  # 365.25 days
-):
-    for _name in _names:
-        _NANOSECONDS[_name] = _value
+from fluvio_protocol.metadata.duration_units import UNIT_NS
 
+_DURATION_PART = re.compile(r"\s*([0-9]+)\s*([A-Za-zµ]+)")
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 _PREFIXES = "kmgtpe"
 
@@ -47,12 +33,12 @@ def parse_duration_ns(text: str) -> int:
                 )
             raise ValueError(f"expected number at {position}")
         number, unit = part.groups()
-        if unit not in _NANOSECONDS:
+        if unit not in UNIT_NS:
             raise ValueError(
                 f'unknown time unit "{unit}", supported units: ns, us, ms, sec, min, hours, '
                 "days, weeks, months, years (and few variations)"
             )
-        total += int(number) * _NANOSECONDS[unit]
+        total += int(number) * UNIT_NS[unit]
         position = part.end()
     if total > (1 << 63) - 1:
         raise ValueError("number is too large")

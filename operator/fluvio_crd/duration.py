@@ -11,35 +11,22 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from fluvio_crd.words import Spelling
+from fluvio_protocol.metadata.duration_units import SECOND_NS, UNIT_NS
 from fluvio_protocol.metadata.topic import Duration
 
-_SECOND_NS = 1_000_000_000
 _SECONDS_MAX = (1 << 64) - 1
-_UNITS: tuple[tuple[tuple[str, ...], int], ...] = (
-    (("nanos", "nsec", "ns"), 1),
-    (("usec", "us", "µs"), 1_000),
-    (("millis", "msec", "ms"), 1_000_000),
-    (("seconds", "second", "secs", "sec", "s"), _SECOND_NS),
-    (("minutes", "minute", "mins", "min", "m"), 60 * _SECOND_NS),
-    (("hours", "hour", "hrs", "hr", "h"), 3600 * _SECOND_NS),
-    (("days", "day", "d"), 86_400 * _SECOND_NS),
-    (("weeks", "week", "wks", "wk", "w"), 604_800 * _SECOND_NS),
-    (("months", "month", "M"), 2_630_016 * _SECOND_NS),  # 30.44 days
-    (("years", "year", "yrs", "yr", "y"), 31_557_600 * _SECOND_NS),  # 365.25 days
-)
-_NANOSECONDS = {name: length for names, length in _UNITS for name in names}
 _WRITTEN = (
-    ("year", "years", 31_557_600 * _SECOND_NS),
-    ("month", "months", 2_630_016 * _SECOND_NS),
-    ("day", "days", 86_400 * _SECOND_NS),
-    ("h", "h", 3600 * _SECOND_NS),
-    ("m", "m", 60 * _SECOND_NS),
-    ("s", "s", _SECOND_NS),
+    ("year", "years", 31_557_600 * SECOND_NS),
+    ("month", "months", 2_630_016 * SECOND_NS),
+    ("day", "days", 86_400 * SECOND_NS),
+    ("h", "h", 3600 * SECOND_NS),
+    ("m", "m", 60 * SECOND_NS),
+    ("s", "s", SECOND_NS),
     ("ms", "ms", 1_000_000),
     ("us", "us", 1_000),
     ("ns", "ns", 1),
 )
-_UNIT = "|".join(sorted(_NANOSECONDS, key=lambda name: (-len(name), name)))
+_UNIT = "|".join(sorted(UNIT_NS, key=lambda name: (-len(name), name)))
 _PART = re.compile(rf"\s*([0-9]{{1,40}})\s*({_UNIT})(?![A-Za-zµ])")
 DURATION_PATTERN = rf"^\s*(0|([0-9]+\s*({_UNIT})\s*)+)$"
 DURATION_LENGTH_MAX = 128
@@ -55,16 +42,16 @@ def parse_duration(text: str) -> Duration:
         part = _PART.match(stripped, position)
         if part is None:
             raise ValueError(f"no number with a unit at {position}")
-        total += int(part[1]) * _NANOSECONDS[part[2]]
+        total += int(part[1]) * UNIT_NS[part[2]]
         position = part.end()
-    if not stripped or total // _SECOND_NS > _SECONDS_MAX:
+    if not stripped or total // SECOND_NS > _SECONDS_MAX:
         raise ValueError("empty, or too long a time")
-    return Duration(seconds=total // _SECOND_NS, nanoseconds=total % _SECOND_NS)
+    return Duration(seconds=total // SECOND_NS, nanoseconds=total % SECOND_NS)
 
 
 def format_duration(duration: Duration) -> str:
     """The largest units first."""
-    rest = duration.seconds * _SECOND_NS + duration.nanoseconds
+    rest = duration.seconds * SECOND_NS + duration.nanoseconds
     parts = []
     for one, many, length in _WRITTEN:
         count, rest = divmod(rest, length)

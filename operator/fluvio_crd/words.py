@@ -6,6 +6,7 @@ itself (a model is also made from values of the wire), and writes the spelling.
 
 import base64
 import binascii
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import Any
@@ -20,20 +21,20 @@ def camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-class Spelling:
+class Spelling(ABC):
     """A value and its spelling; subclasses say how."""
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
         """The value of a spelling. Raises PydanticCustomError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, value: Any) -> Any:
         """The spelling of a value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> JsonSchemaValue:
         """The schema of the spelling."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -132,8 +132,11 @@ class KubeStore:
             raise NotTheLeader("this process does not hold the lease")
         outcomes: dict[ObjectKey, WriteOutcome] = {}
         identities: dict[str, str | None] = {}
-        first = [w for w in writes if isinstance(w, PutObject) and w.object.kind in _OWNERS]
-        rest = [write for write in writes if write not in first]
+        first: list[StoreWrite] = []
+        rest: list[StoreWrite] = []
+        for write in writes:
+            is_owner = isinstance(write, PutObject) and write.object.kind in _OWNERS
+            (first if is_owner else rest).append(write)
         for wave in (first, rest):
             async with asyncio.TaskGroup() as tasks:
                 for write in wave:
@@ -228,6 +231,10 @@ class KubeStore:
             outcomes[key] = NotWritten(StoreError(str(error)))
             if error.status in (404, 409) or not error.status:
                 self._doubt(key)  # it is not as we thought, or we do not know what became of it
+        except Exception as error:  # the other writes of the call have outcomes of their own
+            _log.exception("event=write_failed key=%s", key)
+            outcomes[key] = NotWritten(StoreError(f"{key}: {error!r}"))
+            self._doubt(key)
         finally:
             del self._writing[key]
         now = self._known.get(key)

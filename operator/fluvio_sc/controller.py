@@ -143,6 +143,7 @@ class Controller:
         self._paused_until_ms = 0
         self._backoff = Backoff(initial_s=0.1, maximum_s=10.0)
         self._key_backoffs: dict[ObjectKey, Backoff] = {}
+        self._write_backoffs: dict[ObjectKey, Backoff] = {}
         self._wake = asyncio.Event()
         self._session_count = 0
         self._spus_applied: tuple[DesiredSpu, ...] | None = None
@@ -419,7 +420,9 @@ class Controller:
                 if isinstance(outcome, NotWritten):
                     refused[key] = outcome.error
                     self._write_refused(turn, key, outcome.error)
-                elif isinstance(write, PutObject):
+                    continue
+                self._write_backoffs.pop(key, None)
+                if isinstance(write, PutObject):
                     self._write_done(turn, write.object, outcome)
             self._backoff.reset()
         performed = [action for action in turn.performed if action.key not in refused]
@@ -452,16 +455,18 @@ class Controller:
         turn.changes[stored.key].after = stored
 
     def _write_refused(self, turn: Transaction, key: ObjectKey, error: StoreError) -> None:
-        """One object stays as it was, and is looked at again later; the others go on."""
-        backoff = self._key_backoffs.setdefault(key, Backoff(initial_s=0.2, maximum_s=60.0))
+        """One object stays as it was, and is tried again later; the others go on.
+
+        What was to be made is its owner's to try: there is nothing else to look at.
+        """
+        backoff = self._write_backoffs.setdefault(key, Backoff(initial_s=0.2, maximum_s=60.0))
         pause_ms = int(backoff.next_delay_s() * 1000)
         _log.warning("event=not_stored key=%s pause_ms=%s reason=%s", key, pause_ms, error)
+        wanted = turn.changes[key].after
         turn.undo_one(key)
+        if self._state.find(key) is None and wanted is not None and wanted.owner is not None:
+            key = ObjectKey(wanted.owner.kind, wanted.owner.name)
         self._wake_later(key, turn.now_ms + pause_ms)
-        before = self._state.find(key)
-        if before is None or before.owner is None:
-            return
-        self._wake_later(ObjectKey(before.owner.kind, before.owner.name), turn.now_ms + pause_ms)
 
     def _forget(self, change: Change) -> None:
         before, after = change.before, change.after
@@ -472,6 +477,7 @@ class Controller:
             if after is None:
                 self._wake_at_ms.pop(before.key, None)
                 self._key_backoffs.pop(before.key, None)
+                self._write_backoffs.pop(before.key, None)
                 if before.kind is Kind.TOPIC:
                     self._mark(before.key)  # it may be one that every cluster has
         kept = () if after is None else after.tombstones

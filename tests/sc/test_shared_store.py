@@ -4,6 +4,7 @@ And groups of SPUs on a platform that runs them.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -53,6 +54,8 @@ class SharedStore:
     def __init__(self, objects: Sequence[StoredObject] = ()) -> None:
         self.objects = {item.key: item for item in objects}
         self.refused: set[str] = set()
+        self.refused_often = asyncio.Event()
+        self._refusal_count = 0
         self._version = 100
 
     async def load(self) -> tuple[StoredObject, ...]:
@@ -69,6 +72,9 @@ class SharedStore:
             return Written(self._version)
         item = write.object
         if item.name in self.refused:
+            self._refusal_count += 1
+            if self._refusal_count == 4:
+                self.refused_often.set()
             return NotWritten(StoreError(f"{item.name} may not be written"))
         uid = item.uid
         if write.expected_resource_version == 0:
@@ -162,18 +168,29 @@ async def test_one_refused_object_does_not_stop_the_others(no_runtime: Any) -> N
         await parts.create("bad", TopicSpec())
 
 
-async def test_what_reconciliation_could_not_write_comes_later(no_runtime: Any) -> None:
+async def test_what_reconciliation_could_not_write_comes_by_itself(no_runtime: Any) -> None:
     store = SharedStore()
     store.refused = {"main-0"}
     async with running(store, no_runtime) as parts:
         await parts.create("main", SpuGroupSpec(replicas=2, min_id=SpuId(0)))
         assert parts.names(Kind.SPU) == {"main-1"}
         store.refused = set()
-        parts.controller.objects_changed({})
-        await parts.controller.execute(
-            lambda state: [SetSpec(ObjectKey(Kind.SPU_GROUP, "main"), SpuGroupSpec(replicas=3), "")]
-        )
-        await parts.until(lambda: parts.names(Kind.SPU) == {"main-0", "main-1", "main-2"})
+        await parts.until(lambda: parts.names(Kind.SPU) == {"main-0", "main-1"})
+
+
+async def test_what_is_always_refused_is_tried_less_and_less(
+    no_runtime: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SharedStore()
+    store.refused = {"main-0"}
+    async with running(store, no_runtime) as parts:
+        await parts.create("main", SpuGroupSpec(replicas=1, min_id=SpuId(0)))
+        async with asyncio.timeout(PATIENCE_S):
+            await store.refused_often.wait()
+    pauses_ms = [int(found) for found in re.findall(r"pause_ms=(\d+)", caplog.text)]
+    assert len(pauses_ms) >= 3
+    assert pauses_ms == sorted(pauses_ms)
+    assert pauses_ms[2] > 2 * pauses_ms[0]
 
 
 async def test_children_belong_to_the_identity_that_the_store_gave(no_runtime: Any) -> None:
