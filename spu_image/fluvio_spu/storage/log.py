@@ -203,12 +203,11 @@ class Log:
         stamp = BATCH_STAMP.pack_into
         for data, count in batches:
             size = len(data)
+            # A count that differs from the header's would be taken for damage at the next start.
+            assert count == LAST_OFFSET_DELTA.unpack_from(data, LAST_OFFSET_DELTA_AT)[0] + 1 > 0
             stamp(data, 0, end, size - BATCH_PREAMBLE_SIZE, _UNKNOWN_EPOCH)
             total += size
             end += count
-        # A count that differs from the header's would be taken for damage at the next start. One
-        # look for each append finds a caller that counts wrong, and costs less than looking always.
-        assert count == LAST_OFFSET_DELTA.unpack_from(data, LAST_OFFSET_DELTA_AT)[0] + 1 > 0
         if total > self._batch_size_max:
             self._check_sizes(batches)
         active = self._chain.active
