@@ -8,6 +8,7 @@ connection pool.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,8 @@ class KubeApi:
     """
 
     def __init__(self, client: ApiClient) -> None:
+        self.request_counts: Counter[str] = Counter()
+        """By HTTP method, repetitions included."""
         self._client = client
 
     async def list_all(self, path: str) -> list[Body]:
@@ -82,13 +85,16 @@ class KubeApi:
         query = [("fieldManager", manager), ("force", "true")]
         return await self._request("PATCH", path, query, body, "application/apply-patch+yaml")
 
-    async def delete(self, path: str, *, uid: str) -> None:
-        """Delete this very object; one that is gone, or has a successor, is no error."""
+    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> None:
+        """Delete this very object; one that is gone, or has a successor, is no error.
+
+        propagation: Background, Foreground or Orphan: what becomes of what it owns
+        """
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": uid},
-            "propagationPolicy": "Background",
+            "propagationPolicy": propagation,
         }
         try:
             await self._request("DELETE", path, body=options)
@@ -125,6 +131,7 @@ class KubeApi:
         body: Mapping[str, Any] | None,
         content_type: str,
     ) -> Body:
+        self.request_counts[method] += 1
         _, url, headers, _, _ = await self._client.param_serialize(
             method,
             path,

@@ -6,7 +6,8 @@ looks again at what it is not sure of. One event loop.
 A watch tells of our own writes too, later than the answer to the write does. So after a write the
 object's events are not believed until the one that the write made has come; if it does not come
 (a watch may leave out versions), the object is read. Resource versions are compared for equality
-only: they are opaque.
+only: they are opaque. A change that concerns nothing we decide by, such as that of a status, is
+noted and nobody is told.
 
 Invariants: everything the API server has, the controller is given in some form. A write names the
 version it replaces, so that one which is based on an older one is refused, never merged. Statuses
@@ -20,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fluvio_crd.resources import RESOURCES, resource_of
+from fluvio_operator.finalizer_release import release
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
 from fluvio_operator.kube_objects import (
-    FINALIZERS,
     finalizers_with,
     merge_patch,
     new_body,
@@ -50,7 +51,10 @@ WRITES_AT_A_TIME_MAX = 32
 ECHO_PATIENCE_S = 1.0
 """How long the watch may take to tell us of our own write before we read the object."""
 
-RELEASE_ATTEMPTS_MAX = 5
+MERGE_ATTEMPTS_MAX = 3
+
+OWN_VERSIONS_MAX = 32
+"""More than were ever under way: a status and a spec at a time."""
 
 REMOVED_REMEMBERED_MAX = 10_000
 
@@ -70,13 +74,14 @@ class _Known:
     item:         as the controller has it, with our own number for its version
     version:      the API server's
     finalizers:   all of them, those of others too
-    awaited:      the version whose event must come before others are believed; None: none
+    ours:         versions that we made and no event has told of yet, in order; until the last one
+                  has come, an event of another version is older than what we know, or foreign
     """
 
     item: StoredObject
     version: str
     finalizers: tuple[str, ...]
-    awaited: str | None = None
+    ours: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class KubeStore:
     """The objects of one namespace.
 
     on_change: told what others changed
+    on_read:   given every body that `load` and `resync` read
     may_write: whether this process is the controller; asked before every call
     """
 
@@ -102,6 +108,7 @@ class KubeStore:
         echo_patience_s: float = ECHO_PATIENCE_S,
     ) -> None:
         self.on_change: Callable[[Changes], None] = lambda changes: None
+        self.on_read: Callable[[Kind, Body], None] = lambda kind, body: None
         self._api = api
         self._namespace = namespace
         self._may_write = may_write
@@ -169,14 +176,35 @@ class KubeStore:
             if deleted:
                 self._forget(key)
                 return
-            if known.version == version:
-                known.awaited = None
+            if version in known.ours:  # events of an object come in order
+                del known.ours[: known.ours.index(version) + 1]
                 return
-            if known.awaited is not None:  # an older one, or one that we cannot place
+            if known.version == version:
+                known.ours.clear()
+                return
+            if known.ours:  # an older one, or one that we cannot place
                 self._doubt(key)
                 return
         if not deleted:
             self._believe(key, body)
+
+    def status_written(self, kind: Kind, body: Body) -> None:
+        """We wrote a status, past `apply`; body: the API server's answer."""
+        metadata = body.get("metadata") or {}
+        key, version = ObjectKey(kind, str(metadata.get("name"))), str(metadata["resourceVersion"])
+        writing = self._writing.get(key)
+        if writing is not None:  # before or after that write: nobody can tell
+            writing.versions.add(version)
+            return
+        known = self._known.get(key)
+        if known is None or known.item.uid != str(metadata.get("uid")) or known.version == version:
+            return
+        before = known.item
+        item = read_object(kind, body, before=before)
+        if item is None or not _alike(before, item):
+            self._doubt(key)  # somebody else wrote something else meanwhile
+            return
+        self._note(known, body)
 
     async def run(self) -> None:
         """Read what the watches left in doubt; for ever."""
@@ -219,6 +247,7 @@ class KubeStore:
             outcomes[key] = NotWritten(conflict)
             return
         self._writing[key] = writing = _Writing()
+        before = "" if known is None else known.version
         try:
             async with self._places:
                 if isinstance(write, RemoveObject):
@@ -240,10 +269,10 @@ class KubeStore:
         now = self._known.get(key)
         if now is None or not writing.versions:
             return
-        if now.version in writing.versions:
-            now.awaited = None
-        elif now.awaited is None:  # nothing of ours is under way, so it is somebody else's
+        if writing.versions.difference(now.ours, {before}):
             self._doubt(key)
+        for version in [version for version in now.ours if version in writing.versions]:
+            del now.ours[: now.ours.index(version) + 1]
 
     async def _put(
         self, item: StoredObject, known: _Known | None, identities: Mapping[str, str | None]
@@ -257,11 +286,7 @@ class KubeStore:
         if item.finalizers != before.finalizers:
             patch["metadata"] = {"finalizers": finalizers_with(known.finalizers, item)}
         if patch:
-            patch.setdefault("metadata", {})["resourceVersion"] = known.version
-            body = await self._api.merge(
-                self._path(item.kind, item.name), patch, manager=FIELD_MANAGER
-            )
-            self._note(known, body)
+            await self._merge(known, patch)
         if item.tombstones != before.tombstones:
             patch = {"status": {"tombstones": tombstones_body(item.tombstones)}}
             path = f"{self._path(item.kind, item.name)}/status"
@@ -271,6 +296,22 @@ class KubeStore:
             self._doubt(item.key)  # the answer does not say which version this made
         known.item = replace(item, resource_version=self._next_number())
         return Written(known.item.resource_version)
+
+    async def _merge(self, known: _Known, patch: Body) -> None:
+        """Replace the version that we know, or one that differs from it in nothing of ours."""
+        path = self._path(known.item.kind, known.item.name)
+        for attempt in range(1, MERGE_ATTEMPTS_MAX + 1):
+            patch.setdefault("metadata", {})["resourceVersion"] = known.version
+            try:
+                self._note(known, await self._api.merge(path, patch, manager=FIELD_MANAGER))
+                return
+            except KubeError as error:
+                if error.status != 409 or attempt == MERGE_ATTEMPTS_MAX:
+                    raise
+                body = await self._api.get(path)
+                if body is None or not _says_the_same(known, body):
+                    raise
+                known.version = str(body["metadata"]["resourceVersion"])
 
     async def _create(
         self, item: StoredObject, identities: Mapping[str, str | None]
@@ -296,33 +337,17 @@ class KubeStore:
         if not known.item.deletion_requested:
             await self._api.delete(path, uid=known.item.uid)
         if known.item.finalizers:
-            await self._release(path, known.item.uid)
+            await release(self._api, self._namespace, key.kind, key.name, uid=known.item.uid)
         self._remember_removed(known.item.uid)
         self._known.pop(key, None)
 
-    async def _release(self, path: str, uid: str) -> None:
-        """Take our finalizers off as the object is now: others come and go meanwhile."""
-        ours = set(FINALIZERS.values())
-        for attempt in range(1, RELEASE_ATTEMPTS_MAX + 1):
-            body = await self._api.get(path)
-            metadata = {} if body is None else body["metadata"]
-            present = metadata.get("finalizers") or ()
-            if metadata.get("uid") != uid or not ours.intersection(present):
-                return  # gone, or a successor of the same name
-            others = [name for name in present if name not in ours]
-            version = metadata["resourceVersion"]
-            patch = {"metadata": {"finalizers": others, "resourceVersion": version}}
-            try:
-                await self._api.merge(path, patch, manager=FIELD_MANAGER)
-            except KubeError as error:
-                if error.status != 409 or attempt == RELEASE_ATTEMPTS_MAX:
-                    raise
-            else:
-                return
-
     def _note(self, known: _Known, body: Body) -> None:
         metadata = body["metadata"]
-        known.version = known.awaited = str(metadata["resourceVersion"])
+        version = str(metadata["resourceVersion"])
+        if version != known.version:  # a write that changes nothing makes no version
+            known.ours.append(version)
+            del known.ours[:-OWN_VERSIONS_MAX]
+        known.version = version
         known.finalizers = tuple(metadata.get("finalizers") or ())
 
     # Reading.
@@ -335,6 +360,7 @@ class KubeStore:
             seen.add(key)
             known = self._known.get(key)
             version = str(metadata.get("resourceVersion"))
+            self.on_read(kind, body)
             if known is not None and known.version == version:
                 continue
             if key not in self._writing:
@@ -361,21 +387,26 @@ class KubeStore:
             if str(body["metadata"].get("uid")) not in self._removed:
                 self._believe(key, body)
         else:
-            known.awaited = None
+            known.ours.clear()
 
     def _believe(self, key: ObjectKey, body: Body) -> None:
-        had = key in self._known
+        known = self._known.get(key)
         item = self._take(key, body)
-        if item is not None or had:
+        before = None if known is None else known.item
+        if item is not before:
             self.on_change({key: item})
 
     def _take(self, key: ObjectKey, body: Body) -> StoredObject | None:
         known = self._known.pop(key, None)
-        item = read_object(key.kind, body, before=None if known is None else known.item)
+        before = None if known is None else known.item
+        item = read_object(key.kind, body, before=before)
         if item is None:
             return None
         metadata = body.get("metadata") or {}
-        item = replace(item, resource_version=self._next_number())
+        if before is not None and _alike(before, item):
+            item = before
+        else:
+            item = replace(item, resource_version=self._next_number())
         self._known[key] = _Known(
             item, str(metadata.get("resourceVersion")), tuple(metadata.get("finalizers") or ())
         )
@@ -408,6 +439,22 @@ class KubeStore:
 
 def _key_of(write: StoreWrite) -> ObjectKey:
     return write.object.key if isinstance(write, PutObject) else write.key
+
+
+def _alike(one: StoredObject, other: StoredObject) -> bool:
+    """Whether they are the same but for what only we write: status and tombstones."""
+    return one == replace(
+        other,
+        status=one.status,
+        tombstones=one.tombstones,
+        resource_version=one.resource_version,
+    )
+
+
+def _says_the_same(known: _Known, body: Body) -> bool:
+    item = read_object(known.item.kind, body, before=known.item)
+    finalizers = tuple(body["metadata"].get("finalizers") or ())
+    return item is not None and finalizers == known.finalizers and _alike(known.item, item)
 
 
 def _leadership(item: StoredObject) -> Any:

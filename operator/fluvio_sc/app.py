@@ -41,9 +41,10 @@ class ScApp:
         clock_ms: Callable[[], int] | None = None,
         member_spec: MemberSpec | None = None,
         performed: Callable[[Sequence[Action]], None] | None = None,
+        memory_store: MemoryStore | None = None,
     ) -> None:
         self.config = config
-        self.memory_store = MemoryStore()
+        self.memory_store = MemoryStore() if memory_store is None else memory_store
         self.controller = Controller(
             store=store,
             runtime=runtime,

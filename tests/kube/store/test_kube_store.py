@@ -187,6 +187,60 @@ async def test_a_write_that_overtakes_anothers_is_refused_and_read_again() -> No
         assert item.spec.replicas.partitions == 9
 
 
+def _status_by_us(parts: Parts, name: str, **status: Any) -> dict[str, Any]:
+    """Our status writer writes; the body that the API server answers with."""
+    (path,) = (path for path in parts.server.objects if path.endswith(f"/{name}"))
+    body = parts.server.objects[path]
+    written = {**body, "metadata": dict(body["metadata"]), "status": status}
+    answer: dict[str, Any] = parts.server.put(path, written)
+    return answer
+
+
+async def test_a_status_is_not_news_and_keeps_no_write_up() -> None:
+    async with running() as parts:
+        outcome = await parts.write(PutObject(topic(), 0))
+        parts.store.status_written(Kind.TOPIC, _status_by_us(parts, "t", reason="a"))
+        bigger = replace(
+            topic(uid=outcome.uid),
+            spec=TopicSpec(replicas=ComputedReplicas(partitions=3)),
+            generation=2,
+        )
+        count = len(parts.server.requests)
+        outcome = await parts.write(PutObject(bigger, outcome.resource_version))
+        assert isinstance(outcome, Written)
+        assert len(parts.server.requests) == count + 1
+        parts.store.status_written(Kind.TOPIC, _status_by_us(parts, "t", reason="b"))
+        parts.tell()  # creation, a, the bigger spec, b: all ours, none read again
+        await parts.store.resync()
+        assert parts.changes == []
+        assert ("GET", f"{TOPICS}/t") not in parts.server.requests
+
+
+async def test_a_write_goes_on_over_a_status_that_it_did_not_know() -> None:
+    async with running() as parts:
+        outcome = await parts.write(PutObject(topic(), 0))
+        _status_by_us(parts, "t", reason="written, and its answer is still under way")
+        bigger = replace(
+            topic(uid=outcome.uid), spec=TopicSpec(replicas=ComputedReplicas(partitions=3))
+        )
+        assert isinstance(await parts.write(PutObject(bigger, outcome.resource_version)), Written)
+        assert parts.server.by_name("t")["spec"]["replicas"]["computed"]["partitions"] == 3
+
+
+async def test_a_status_that_shows_anothers_change_has_the_object_read() -> None:
+    async with running() as parts:
+        await parts.write(PutObject(topic(), 0))
+        body = parts.server.by_name("t")
+        other = {**body, "spec": {"replicas": {"computed": {"partitions": 9}}}}
+        answer = parts.server.put(f"{TOPICS}/t", {**other, "metadata": dict(body["metadata"])})
+        parts.store.status_written(Kind.TOPIC, answer)
+        async with asyncio.timeout(10):
+            await parts.changed.wait()
+        item = parts.changes[-1][1]
+        assert item is not None
+        assert item.spec.replicas.partitions == 9
+
+
 async def test_a_lost_answer_is_found_out() -> None:
     """The object was made, the answer was lost, and the name is taken when we try again."""
     async with running() as parts:
