@@ -489,7 +489,9 @@ async def dial(
     where = address_text((host, port))
     try:
         async with asyncio.timeout(limits.connect_timeout_s):
-            plain_socket = await connect_to(group.loop, host, port)
+            plain_socket = await connect_to(
+                group.loop, host, port, unacknowledged_s=limits.unacknowledged_s
+            )
             if ssl_context is not None:
                 # Imported here because tls builds on this module, and most never need it.
                 from fluvio_socket.tls import dial_tls

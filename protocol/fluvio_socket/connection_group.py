@@ -39,6 +39,9 @@ class ConnectionLimits:
     idle_timeout_s:           how long a peer may send nothing at all; None: for ever
     handshake_timeout_s:      how long TLS may take to begin
     connect_timeout_s:        how long dialling may take, TLS included
+    unacknowledged_s:         of a connection that we dialled: how long the peer's machine may not
+                              confirm what was sent; a peer that is merely slow must not be bound
+                              by it, for it ends a connection whose window stays closed, too
     """
 
     frame_size_bytes_max: int = FRAME_SIZE_BYTES_MAX
@@ -51,6 +54,7 @@ class ConnectionLimits:
     idle_timeout_s: float | None = None
     handshake_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0
+    unacknowledged_s: float | None = None
     reads_per_event: int = 32
     bytes_per_event: int = 4 * 1024 * 1024
     sweep_interval_s: float = 5.0

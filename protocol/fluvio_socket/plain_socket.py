@@ -28,14 +28,28 @@ def address_text(address: Any) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def connect_to(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
-    """A tuned socket connected to one of the host's addresses. Raises OSError of the last one."""
+async def connect_to(
+    loop: asyncio.AbstractEventLoop,
+    host: str,
+    port: int,
+    *,
+    unacknowledged_s: float | None = None,
+) -> socket.socket:
+    """A tuned socket connected to one of the host's addresses. Raises OSError of the last one.
+
+    unacknowledged_s: the connection ends when the peer's machine has not confirmed for so long
+                      what was sent to it; None: when the system gives up, after a quarter of an
+                      hour. Linux alone can do that.
+    """
     addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure = OSError(errno.EADDRNOTAVAIL, "the name has no address")
     for family, kind, protocol, _, address in addresses:
         plain_socket = socket.socket(family, kind, protocol)
         try:
             tune(plain_socket)
+            if unacknowledged_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+                timeout_ms = int(unacknowledged_s * 1000)
+                plain_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
             await loop.sock_connect(plain_socket, address)
         except OSError as error:
             plain_socket.close()

@@ -26,6 +26,7 @@ from fluvio_protocol.sc_private.update_spu import UpdateSpus
 from fluvio_protocol.types import SpuId
 from fluvio_socket.backoff import Backoff
 from fluvio_socket.connection import Connection, dial
+from fluvio_socket.connection_group import ConnectionLimits
 from fluvio_spu.replica.registry import ReplicaRegistry
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,10 @@ REGISTER_TIMEOUT_S = 10.0
 URGENT_REPORT_DELAY_S = 0.001
 """News that clients wait for (a replica opened or removed) leaves after this pause, so that a
 hundred partitions opened together make one report."""
+
+_LIMITS = ConnectionLimits(unacknowledged_s=15.0)
+"""A controller whose machine vanished says no goodbye: without this, what is reported to it would
+be repeated for a quarter of an hour, while its successor takes the SPU for dead."""
 
 STEADY_SESSION_S = 5.0
 """A session that ended sooner counts as a failed attempt: two processes with the same id end each
@@ -184,6 +189,7 @@ class ControllerLink:
             self._address.host,
             self._address.port,
             make_session,
+            limits=_LIMITS,
             task_group=tasks,
         )
         session = sessions[0]
