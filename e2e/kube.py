@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import yaml
@@ -149,11 +150,8 @@ class Kube:
 
     def until_ready(self, kind: str, *names: str, timeout_s: float = EFFECT_TIMEOUT_S) -> None:
         for name in names:
-            until(
-                lambda name=name: self.is_ready(kind, name),  # type: ignore[misc]
-                f"{kind} {name} is Ready",
-                timeout_s=timeout_s,
-            )
+            is_ready = partial(self.is_ready, kind, name)
+            until(is_ready, f"{kind} {name} is Ready", timeout_s=timeout_s)
 
     def until_gone(self, kind: str, *names: str, timeout_s: float = EFFECT_TIMEOUT_S) -> None:
         wanted = set(names)
