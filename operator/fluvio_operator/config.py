@@ -9,17 +9,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-LOG_FORMATS = ("text", "json")
+from fluvio_process.log import LOG_FORMATS, LOG_LEVELS, rust_log_level
+
 LEASE_DURATION_S_MIN = 3.0
-_RUST_LEVELS = {
-    "trace": "DEBUG",
-    "debug": "DEBUG",
-    "info": "INFO",
-    "warn": "WARNING",
-    "error": "ERROR",
-    "off": "ERROR",  # what someone has to be woken for is said all the same
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +82,9 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
 def _level(said: Mapping[str, str], log_filter: str) -> str:
     """FLV_LOG_LEVEL, or the level that RUST_LOG gives to everything."""
     wanted = said.get("FLV_LOG_LEVEL", "").upper()
-    if wanted:
-        return wanted if wanted in LOG_LEVELS else "INFO"
-    words = [word.strip().lower() for word in log_filter.split(",")]
-    return next((_RUST_LEVELS[word] for word in words if word in _RUST_LEVELS), "INFO")
+    if wanted in LOG_LEVELS:
+        return wanted
+    return rust_log_level(log_filter) or "INFO"
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -16,15 +16,21 @@ _CONTROLLER_PODS = ("app", "fluvio-sc")
 
 
 async def mark_leader(api: KubeApi, namespace: str, pod_name: str) -> None:
-    """Clients and SPUs reach this pod from now on, and no other. Raises KubeError."""
-    await _label(api, namespace, pod_name, "true")
+    """Clients and SPUs reach this pod from now on, and no other. Raises KubeError.
+
+    Ours is marked first: for a moment there may be two, but never none.
+    """
     label, value = _CONTROLLER_PODS
-    for pod in await api.list_all(f"/api/v1/namespaces/{namespace}/pods"):
-        metadata = pod["metadata"]
-        labels = metadata.get("labels") or {}
-        is_other = labels.get(label) == value and metadata["name"] != pod_name
-        if is_other and LEADER_LABEL in labels:
-            await unmark(api, namespace, metadata["name"])
+    marked = {
+        pod["metadata"]["name"]
+        for pod in await api.list_all(f"/api/v1/namespaces/{namespace}/pods")
+        if (pod["metadata"].get("labels") or {}).get(label) == value
+        and LEADER_LABEL in pod["metadata"]["labels"]
+    }
+    if pod_name not in marked:
+        await _label(api, namespace, pod_name, "true")
+    for other in sorted(marked - {pod_name}):
+        await unmark(api, namespace, other)
 
 
 async def unmark(api: KubeApi, namespace: str, pod_name: str) -> None:

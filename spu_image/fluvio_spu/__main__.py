@@ -17,10 +17,10 @@ import sys
 import threading
 from collections.abc import Callable
 
+from fluvio_process.log import start_logging
 from fluvio_protocol.errors import FluvioError
 from fluvio_spu.app import SpuApp
 from fluvio_spu.config import SpuConfig, parse_config
-from fluvio_spu.process_log import start_logging
 
 _log = logging.getLogger("fluvio_spu")
 

@@ -38,7 +38,7 @@ from fluvio_spu.replica.wake_queue import WakeQueue
 from fluvio_spu.storage import Disk, DurabilityPolicy, LogConfig, OsDisk
 
 if TYPE_CHECKING:
-    from fluvio_spu.gateway.health import HealthServer
+    from fluvio_process.health import HealthServer
 
 _log = logging.getLogger(__name__)
 
@@ -207,9 +207,13 @@ class SpuApp:
         address = self.config.http
         if address is None:
             return
-        from fluvio_spu.gateway.health import HealthServer
+        from fluvio_process.health import HealthServer
+        from fluvio_spu.gateway.collection import SpuCollection
 
-        self._health = await self._stack.enter_async_context(HealthServer(self))
+        health = HealthServer(
+            unready_reason=self.unready_reason, samples=SpuCollection(self).samples
+        )
+        self._health = await self._stack.enter_async_context(health)
         await self._health.start(address.host, address.port)
 
     async def _open_doors(self, deadlines: DeadlineQueue) -> None:

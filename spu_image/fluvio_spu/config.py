@@ -13,28 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fluvio_process.log import LOG_FORMATS, LOG_LEVELS, rust_log_level
 from fluvio_protocol.types import SpuId
 
 MIB = 1 << 20
 LOG_BASE_DIR_DEFAULT = "/var/lib/fluvio/data"
 DURABILITY_DEFAULT = "page-cache"
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
-LOG_FORMATS = ("text", "json")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SPU_ID_MAX = (1 << 31) - 1
 
 WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES")
 """Variables of Fluvio's SPU that bound what this one does not do: no replica follows another, and
 no SmartModule runs. They are taken, and the log says that they change nothing."""
 
-_RUST_LEVELS = {
-    "trace": "DEBUG",
-    "debug": "DEBUG",
-    "info": "INFO",
-    "warn": "WARNING",
-    "error": "ERROR",
-    "off": "ERROR",  # what someone has to be woken for is said all the same
-}
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?\d{1,2}))?")
 _BINARY = "KMGTPE"
 _DECIMAL = "kMGTPE"
@@ -202,12 +193,6 @@ def _id_of_pod(environment: Mapping[str, str]) -> int | None:
     return int(ordinal) + int(lowest)
 
 
-def _rust_log_level(directives: str | None) -> str | None:
-    """The level in `RUST_LOG` that is for everything: `info`, or the `warn` of `warn,tokio=off`."""
-    levels = [_RUST_LEVELS.get(one.strip().lower()) for one in (directives or "").split(",")]
-    return next((level for level in levels if level is not None), None)
-
-
 def _size(text: str) -> int:
     """For argparse, which shows the words of this kind of error alone."""
     try:
@@ -313,7 +298,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add(
         "--log-level",
         default=environment.get("FLV_LOG_LEVEL")
-        or _rust_log_level(environment.get("RUST_LOG"))
+        or rust_log_level(environment.get("RUST_LOG"))
         or "INFO",
         type=str.upper,
         choices=LOG_LEVELS,

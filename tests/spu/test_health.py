@@ -15,11 +15,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from fluvio_process.exposition import Sample, render
 from fluvio_socket import connection
 from fluvio_socket.plain_socket import connect_to
 from fluvio_spu.config import Address
 from fluvio_spu.gateway import collection
-from fluvio_spu.gateway.exposition import Sample, exported_name, render
+from fluvio_spu.gateway.collection import exported_name
 from fluvio_spu.metrics import COUNTERS, GAUGES, SpuMetrics
 from fluvio_spu.storage import OsDisk
 
@@ -145,10 +146,12 @@ async def test_a_controller_whose_name_has_no_address_yet_is_waited_for(
     """Only the name server is played: the link itself asks, fails, says so, and asks again."""
     known = False
 
-    async def connect(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    async def connect(
+        loop: asyncio.AbstractEventLoop, host: str, port: int, **limits: Any
+    ) -> socket.socket:
         if not known:
             raise socket.gaierror(socket.EAI_NONAME, f"{host}: not known")
-        return await connect_to(loop, "127.0.0.1", port)
+        return await connect_to(loop, "127.0.0.1", port, **limits)
 
     monkeypatch.setattr(connection, "connect_to", connect)
     spu = await spu_factory.start(

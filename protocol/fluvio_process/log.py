@@ -17,6 +17,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
+
+_RUST_LEVELS = {
+    "trace": "DEBUG",
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARNING",
+    "error": "ERROR",
+    "off": "ERROR",  # what someone has to be woken for is said all the same
+}
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _FIELD = re.compile(r"(?:^|(?<=\s))([A-Za-z_]\w*)=(\S*)")
 _DIRECTIVE = re.compile(r"%[#0\- +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]")
@@ -32,6 +43,12 @@ def start_logging(*, level: str, log_format: str, path: str | None = None) -> No
         handler = logging.FileHandler(path)
     handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(_TEXT))
     logging.basicConfig(level=level, handlers=[handler])
+
+
+def rust_log_level(directives: str | None) -> str | None:
+    """The level in `RUST_LOG` that is for everything: `info`, or the `warn` of `warn,tokio=off`."""
+    levels = [_RUST_LEVELS.get(one.strip().lower()) for one in (directives or "").split(",")]
+    return next((level for level in levels if level is not None), None)
 
 
 class JsonLines(logging.Formatter):

@@ -1,4 +1,4 @@
-"""Prometheus' text format: samples in, text out. Pure; used by `collection` and `health`.
+"""Prometheus' text format: samples in, text out. Pure; used by `health`.
 
 # HELP fluvio_spu_inbound_bytes_total bytes of batches stored for producers
 # TYPE fluvio_spu_inbound_bytes_total counter
@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX = "fluvio_spu_"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One number. A name has one sample here, so labels say what it is, not which one."""
+    """One number. Samples of one name differ in their labels, and come one after another."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -24,17 +23,15 @@ class Sample:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def exported_name(name: str, *, is_counter: bool) -> str:
-    """What one of our own counts is called outside: `sync_count` is `fluvio_spu_sync_total`."""
-    return PREFIX + name.removesuffix("_count") + ("_total" if is_counter else "")
-
-
 def render(samples: Iterable[Sample]) -> str:
     """The whole answer."""
     lines = []
+    name = ""
     for sample in samples:
-        lines.append(f"# HELP {sample.name} {_escape(sample.about)}")
-        lines.append(f"# TYPE {sample.name} {sample.kind}")
+        if sample.name != name:
+            lines.append(f"# HELP {sample.name} {_escape(sample.about)}")
+            lines.append(f"# TYPE {sample.name} {sample.kind}")
+            name = sample.name
         lines.append(f"{sample.name}{_labels(sample.labels)} {_number(sample.value)}")
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluvio_spu.process_log import JsonLines, fields_of
+from fluvio_process.log import JsonLines, fields_of
 
 
 def record(template: Any, *arguments: Any, **options: Any) -> logging.LogRecord:

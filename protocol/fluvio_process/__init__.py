@@ -1,0 +1,9 @@
+"""What every server process has beside its doors: a log, metrics as text, and health over HTTP.
+
+Used by the SPU and by the operator; knows nothing of either.
+
+    log              where the log goes, how a line of it looks, how much is said
+    exposition       samples as Prometheus wants them written
+    process_samples  memory, time and files of the process
+    health           the HTTP server (aiohttp, which is imported with it)
+"""
