@@ -42,21 +42,15 @@ def partition_extras(partition: StoredObject) -> dict[str, Any]:
 def spu_extras(
     spu: StoredObject, partitions_there: Iterable[StoredObject], *, node: str | None = None
 ) -> dict[str, Any]:
-    """partitions_there: those with a replica on it; node: where its pod runs."""
+    """partitions_there: those with a replica on it; node: where its pod runs.
+
+    Its tombstones are not here: the store writes them itself, before it goes on.
+    """
     leads = [each.spec.leader == spu.spec.id for each in partitions_there]
     public = spu.spec.public_endpoint
     extras: dict[str, Any] = {
         "leaders": sum(leads),
         "replicas": len(leads),
-        "tombstones": [
-            {
-                "topic": tombstone.key.topic,
-                "partition": int(tombstone.key.partition),
-                "uid": tombstone.uid,
-                "leaderEpoch": int(tombstone.leader_epoch),
-            }
-            for tombstone in spu.tombstones
-        ],
     }
     if public.host is not None:
         host = f"[{public.host}]" if ":" in public.host else public.host
@@ -67,7 +61,7 @@ def spu_extras(
 
 
 def tombstones_of(status: Mapping[str, Any]) -> tuple[Tombstone, ...]:
-    """The way back from `spu_extras`. An entry that cannot be read is dropped: nobody but a
+    """What the store wrote of them. An entry that cannot be read is dropped: nobody but a
     person can have written it, and its files stay where they are."""
     return tuple(
         Tombstone(

@@ -244,21 +244,19 @@ def test_an_spu_that_leaves_is_not_missed(make_group: Make, make_spu: Make, said
 
 def test_what_is_shown_of_an_spu(make_spu: Make, make_partition: Make) -> None:
     tombstone = Tombstone(ReplicaKey("a-b", PartitionId(3)), "uid", LeaderEpoch(4))
-    spu = make_spu(0, tombstones=(tombstone,))
+    spu = make_spu(0, tombstones=(tombstone,))  # which the store writes, not the status writer
     there = [make_partition(0), make_partition(1, leader=1), make_partition(2)]
     extras = spu_extras(spu, there, node="worker")
     assert extras == {
         "leaders": 2,
         "replicas": 3,
-        "tombstones": [{"topic": "a-b", "partition": 3, "uid": "uid", "leaderEpoch": 4}],
         "publicAddress": "edge.example.test:30004",
         "node": "worker",
     }
-    assert tombstones_of(extras) == (tombstone,)
 
 
 def test_an_address_that_is_not_known_is_not_shown(make_spu: Make) -> None:
-    assert spu_extras(make_spu(hosts=[]), []) == {"leaders": 0, "replicas": 0, "tombstones": []}
+    assert spu_extras(make_spu(hosts=[]), []) == {"leaders": 0, "replicas": 0}
     assert spu_extras(make_spu(hosts=["fd00::1"]), [])["publicAddress"] == "[fd00::1]:30004"
 
 

@@ -1,8 +1,8 @@
 """A small API server for tests: objects of any collection, as Kubernetes keeps them.
 
 Create, read, list in pages, merge patch with an expected version, delete with preconditions and
-finalizers, a status that only its subresource changes. `events` has every change in order, as a
-watch would tell it; `failures` makes the next requests fail.
+finalizers, a status that only its subresource changes, server-side apply of a status. `events` has
+every change in order, as a watch would tell it; `failures` makes the next requests fail.
 """
 
 import json
@@ -35,6 +35,8 @@ class ApiServer:
     port: int = 0
     _version: int = 1000
     _uid: int = 0
+    _applied: dict[tuple[str, str], Body] = field(default_factory=dict)
+    """The status that a field manager applied last, by path and manager."""
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["ApiServer"]:
@@ -100,6 +102,8 @@ class ApiServer:
             case "POST":
                 return self._create(path, content)
             case "PATCH" if path in self.objects:
+                if "apply-patch" in request.content_type and request.path != path:
+                    return self._apply_status(path, content, request.query["fieldManager"])
                 return self._patch(path, content, is_status=request.path != path)
             case "DELETE" if path in self.objects:
                 return self._delete(path, content)
@@ -136,6 +140,17 @@ class ApiServer:
             body["spec"] = spec
         return web.json_response(self._keep(path, body))
 
+    def _apply_status(self, path: str, applied: Body, manager: str) -> web.Response:
+        body: Body = json.loads(json.dumps(self.objects[path]))
+        if applied["metadata"].get("uid", body["metadata"]["uid"]) != body["metadata"]["uid"]:
+            return _refusal(409, "Conflict", f"{path} is another object")
+        before = self._applied.get((path, manager), {})
+        body["status"] = _with_applied(body.get("status", {}), before, applied["status"])
+        self._applied[path, manager] = applied["status"]
+        if body == self.objects[path]:
+            return web.json_response(body)
+        return web.json_response(self._keep(path, body))
+
     def _delete(self, path: str, options: Body) -> web.Response:
         body: Body = json.loads(json.dumps(self.objects[path]))
         wanted = options.get("preconditions", {}).get("uid")
@@ -160,6 +175,16 @@ def _merged(old: Any, patch: Any) -> Any:
         else:
             merged[name] = _merged(merged.get(name), value)
     return merged
+
+
+def _with_applied(live: Body, before: Body, applied: Body) -> Body:
+    """Fields of the manager as applied, its earlier ones gone; conditions are a list by type."""
+    found = {name: value for name, value in live.items() if name not in before or name in applied}
+    gone = {each["type"] for each in before.get("conditions", ())}
+    conditions = {each["type"]: each for each in live.get("conditions", ())}
+    conditions = {kind: each for kind, each in conditions.items() if kind not in gone}
+    conditions.update({each["type"]: each for each in applied.get("conditions", ())})
+    return {**found, **applied, "conditions": list(conditions.values())}
 
 
 def _refusal(status: int, reason: str, message: str) -> web.Response:
