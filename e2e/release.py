@@ -8,7 +8,7 @@ the next one. Whether all of it also goes by itself is a story of its own (`test
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,13 +41,14 @@ class Images:
     next_tag: str
 
 
-def merged(base: Body, over: Body) -> Body:
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Body:
     """Values as helm lays one file over another."""
     result = dict(base)
     for name, value in over.items():
         old = result.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        result[name] = merged(old, value) if both else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = merged(old, value)
+        result[name] = value
     return result
 
 

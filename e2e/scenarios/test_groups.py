@@ -5,6 +5,7 @@ One release without a group of its own; `east` has ids from 0, `west` from 5.
 """
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from clients import PublishedClient
@@ -221,7 +222,7 @@ def test_what_other_hands_change_is_changed_back(kube: Kube) -> None:
     assert kube.get("pod", "fluvio-spg-west-0")["metadata"]["uid"] == pod
 
 
-def _patch(kube: Kube, kind: str, name: str, spec: dict[str, object]) -> None:
+def _patch(kube: Kube, kind: str, name: str, spec: Mapping[str, object]) -> None:
     kube.run("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
 
