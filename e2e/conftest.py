@@ -6,6 +6,8 @@ and which address that is, the environment says:
     FLUVIO_E2E_TAG, FLUVIO_E2E_NEXT_TAG   tags of both images; the second is another name of the
                                           same ones, for upgrades
     FLUVIO_E2E_HOST                       where this machine reaches node ports
+    FLUVIO_E2E_CONTROLLER_PORT, FLUVIO_E2E_SPU_PORT
+                                          node ports other than 30003, and 30004 on
     FLUVIO_E2E_CONTEXT                    a context beside kind-*, minikube and k3d-* that may be
                                           used for tests
 

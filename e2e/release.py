@@ -7,6 +7,7 @@ the next one. Whether all of it also goes by itself is a story of its own (`test
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,9 +21,9 @@ from kube import Body, Kube, command, until
 REPOSITORY = Path(__file__).parents[1]
 CHART = REPOSITORY / "charts" / "fluvio"
 NAME = "fluvio"
-CONTROLLER_PORT = 30003
-SPU_BASE_PORT = 30004
-"""Node port of the SPU with id 0; the cluster publishes those up to id 8."""
+CONTROLLER_PORT = int(os.environ.get("FLUVIO_E2E_CONTROLLER_PORT", "30003"))
+SPU_BASE_PORT = int(os.environ.get("FLUVIO_E2E_SPU_PORT", "30004"))
+"""Node port of the SPU with id 0; the stories use those up to id 5."""
 
 NAMESPACE_LABEL = "fluvio-e2e"
 INSTALL_TIMEOUT_S = 240

@@ -11,7 +11,7 @@ import pytest
 from clients import PublishedClient
 from kube import Kube, condition_of, until
 from manifests import group, topic
-from release import Release
+from release import SPU_BASE_PORT, Release
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,8 +30,8 @@ def test_two_groups_side_by_side(release: Release, kube: Kube, published: Publis
     assert kube.names("statefulsets") == ["fluvio-spg-east", "fluvio-spg-west"]
     spus = kube.rows("spus", "-o", "wide")
     assert {name: (row["ID"], row["PUBLIC"]) for name, row in spus.items()} == {
-        "east-0": ("0", f"{release.host}:30004"),
-        "west-0": ("5", f"{release.host}:30009"),
+        "east-0": ("0", f"{release.host}:{SPU_BASE_PORT}"),
+        "west-0": ("5", f"{release.host}:{SPU_BASE_PORT + 5}"),
     }
     kube.apply(topic("both", assigned=[[0], [5]]))
     kube.until_ready("topic", "both")

@@ -11,7 +11,7 @@ import pytest
 from clients import CommandLine, PodClient, PublishedClient
 from kube import Kube, no_node_takes_pods, until
 from manifests import topic
-from release import Release
+from release import SPU_BASE_PORT, Release
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -47,7 +47,7 @@ def test_an_installed_chart_is_a_cluster(release: Release, kube: Kube) -> None:
         row = spus[f"main-{number}"]
         pod = kube.get("pod", f"fluvio-spg-main-{number}")
         assert (row["ID"], row["TYPE"]) == (str(number), "Managed")
-        assert row["PUBLIC"] == f"{release.host}:{30004 + number}"
+        assert row["PUBLIC"] == f"{release.host}:{SPU_BASE_PORT + number}"
         private = f"fluvio-spg-main-{number}.fluvio-spg-main.{kube.namespace}.svc.cluster.local"
         assert row["PRIVATE"] == private
         assert row["NODE"] == pod["spec"]["nodeName"]
