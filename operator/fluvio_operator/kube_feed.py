@@ -30,6 +30,9 @@ LOOK_INTERVAL_S = 5.0
 LOST_PATIENCE_S = 30.0
 """How long a watch may be missing: a new one is being set up."""
 
+_IDENTITY: Any = "fluvio-operator"
+"""Of no use without peering; kopf would ask who its user is, and an image's has no name."""
+
 _WATCHER = "watcher for "
 """What kopf calls the tasks that hold its watches."""
 
@@ -87,24 +90,28 @@ class KubeFeed:
     def _run(self) -> None:
         try:
             asyncio.run(self._watch())
-        except Exception as error:  # the process is told, and ends
-            _log.exception("event=feed_failed")
-            self._failure = f"the watches of the Kubernetes API have failed: {error}"
-        else:
-            if not self._stop.is_set():
+        finally:
+            if self._failure is None and not self._stop.is_set():
                 self._failure = "the watches of the Kubernetes API have ended"
 
     async def _watch(self) -> None:
+        watching = kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            identity=_IDENTITY,
+            standalone=True,
+            namespaces=[self._namespace],
+            stop_flag=self._stop,
+        )
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_after_watches())
-            await kopf.operator(
-                registry=self._registry(),
-                settings=_settings(),
-                standalone=True,
-                namespaces=[self._namespace],
-                stop_flag=self._stop,
-            )
-            looking.cancel()
+            try:
+                await watching
+            except Exception as error:  # by itself, not in the group's wrapping
+                self._failure = f"the watches of the Kubernetes API have failed: {error!r}"
+                _log.exception("event=feed_failed")
+            finally:
+                looking.cancel()
 
     async def _look_after_watches(self) -> None:
         """kopf goes on without a watch that failed; count them."""
