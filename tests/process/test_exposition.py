@@ -19,3 +19,14 @@ def test_samples_of_one_name_have_one_heading() -> None:
         "# TYPE size gauge\n"
         "size 0.5\n"
     )
+
+
+def test_text_is_escaped_as_prometheus_reads_it() -> None:
+    sample = Sample("x_bytes", "gauge", 'a\\b\n"c"', 0.5, {"name": 'q"\\\n'})
+    assert render([sample, Sample("y_total", "counter", "y", 1 << 60)]) == (
+        '# HELP x_bytes a\\\\b\\n"c"\n'
+        "# TYPE x_bytes gauge\n"
+        'x_bytes{name="q\\"\\\\\\n"} 0.5\n'
+        "# HELP y_total y\n# TYPE y_total counter\n"
+        "y_total 1152921504606846976\n"
+    )

@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from fluvio_process.exposition import Sample, render
 from fluvio_socket import connection
 from fluvio_socket.plain_socket import connect_to
 from fluvio_spu.config import Address
@@ -264,17 +263,6 @@ async def test_other_paths_and_methods_are_refused(spu_factory: Any, probe_of: A
             assert response.status == 405
         async with session.head(f"http://127.0.0.1:{spu.app.http_port}/healthz") as response:
             assert response.status == 200
-
-
-def test_text_is_escaped_as_prometheus_reads_it() -> None:
-    sample = Sample("x_bytes", "gauge", 'a\\b\n"c"', 0.5, {"name": 'q"\\\n'})
-    assert render([sample, Sample("y_total", "counter", "y", 1 << 60)]) == (
-        '# HELP x_bytes a\\\\b\\n"c"\n'
-        "# TYPE x_bytes gauge\n"
-        'x_bytes{name="q\\"\\\\\\n"} 0.5\n'
-        "# HELP y_total y\n# TYPE y_total counter\n"
-        "y_total 1152921504606846976\n"
-    )
 
 
 def test_aiohttp_is_not_imported_unless_it_is_needed() -> None:

@@ -1,10 +1,11 @@
 """A small API server for tests: objects of any collection, as Kubernetes keeps them.
 
 Create, read, list in pages, merge patch with an expected version, delete with preconditions and
-finalizers, a status that only its subresource changes, server-side apply of a status. `events` has
-every change in order, as a watch would tell it; `failures` makes the next requests fail.
+finalizers, server-side apply, discovery and watches, a status that only its subresource changes.
+`events` has every change in order; `failures` makes the next requests fail.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ class ApiServer:
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     port: int = 0
+    _collections: dict[str, str] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _version: int = 1000
     _uid: int = 0
     _applied: dict[tuple[str, str], Body] = field(default_factory=dict)
@@ -42,7 +45,7 @@ class ApiServer:
     async def serving(self) -> AsyncIterator["ApiServer"]:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -51,6 +54,9 @@ class ApiServer:
             yield self
         finally:
             await runner.cleanup()
+
+    def fail(self, method: str, status: int, *, path: str = "") -> None:
+        self.failures.append(Failure(method, status, path))
 
     def by_name(self, name: str) -> Body:
         (found,) = (body for path, body in self.objects.items() if path.endswith("/" + name))
@@ -72,6 +78,8 @@ class ApiServer:
     def _keep(self, path: str, body: Body) -> Body:
         self._version += 1
         body["metadata"]["resourceVersion"] = str(self._version)
+        self._collections[body["metadata"]["uid"]] = path.rpartition("/")[0]
+        self._changed.set()
         if body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
             del self.objects[path]
             self.events.append(("DELETED", json.loads(json.dumps(body))))
@@ -81,7 +89,7 @@ class ApiServer:
         self.events.append((kind, json.loads(json.dumps(body))))
         return body
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
         for failure in self.failures:
             if failure.method == request.method and failure.path in request.path:
@@ -91,16 +99,22 @@ class ApiServer:
                 return _refusal(failure.status, "Failure", "told to fail")
         return await self._answer(request)
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removesuffix("/status")
         content = json.loads(await request.read() or b"{}")
         match request.method:
             case "GET" if path in self.objects:
                 return web.json_response(self.objects[path])
+            case "GET" if _is_discovery(path):
+                return _discovery(path)
             case "GET" if path.rpartition("/")[2] in PLURALS:
+                if request.query.get("watch"):
+                    return await self._watch(path, request)
                 return self._list(path, request)
             case "POST":
                 return self._create(path, content)
+            case "PATCH" if "apply-patch" in request.content_type and request.path == path:
+                return self._apply(path, content)
             case "PATCH" if path in self.objects:
                 if "apply-patch" in request.content_type and request.path != path:
                     return self._apply_status(path, content, request.query["fieldManager"])
@@ -110,12 +124,43 @@ class ApiServer:
         return _refusal(404, "NotFound", f"{path} not found")
 
     def _list(self, path: str, request: web.Request) -> web.Response:
-        limit, start = int(request.query["limit"]), int(request.query.get("continue", "0"))
+        limit = int(request.query.get("limit", "500"))
+        start = int(request.query.get("continue", "0"))
         found = [body for key, body in self.objects.items() if key.rpartition("/")[0] == path]
         more = str(start + limit) if len(found) > start + limit else ""
         return web.json_response(
-            {"metadata": {"continue": more}, "items": found[start : start + limit]}
+            {
+                "metadata": {"continue": more, "resourceVersion": str(self._version)},
+                "items": found[start : start + limit],
+            }
         )
+
+    async def _watch(self, collection: str, request: web.Request) -> web.StreamResponse:
+        """Changes of a collection since a version, as they come, until the client hangs up."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        since = int(request.query["resourceVersion"])
+        told = 0
+        while True:
+            self._changed.clear()
+            for event, body in self.events[told:]:
+                is_new = int(body["metadata"]["resourceVersion"]) > since
+                if is_new and self._collections[body["metadata"]["uid"]] == collection:
+                    line = json.dumps({"type": event, "object": body}) + "\n"
+                    await response.write(line.encode())
+            told = len(self.events)
+            await self._changed.wait()
+
+    def _apply(self, path: str, applied: Body) -> web.Response:
+        """Server-side apply without its bookkeeping: what is there is ours."""
+        live = self.objects.get(path, {})
+        metadata = {**live.get("metadata", {}), **applied["metadata"]}
+        body = {**live, **applied, "metadata": metadata}
+        if body == live:
+            return web.json_response(body)
+        if live and body.get("spec") != live.get("spec"):
+            metadata["generation"] = metadata.get("generation", 1) + 1
+        return web.json_response(self.put(path, body))
 
     def _create(self, collection: str, body: Body) -> web.Response:
         path = f"{collection}/{body['metadata']['name']}"
@@ -162,7 +207,53 @@ class ApiServer:
 
 PLURALS = {
     "topics", "partitions", "spus", "spugroups", "smartmodules", "tableformats", "mirrors",
+    "statefulsets", "services", "pods", "configmaps", "poddisruptionbudgets", "nodes",
 }  # fmt: skip
+
+_VERSIONS = {
+    "": {"v1": ("services", "pods", "configmaps", "nodes", "namespaces", "events")},
+    "apiextensions.k8s.io": {"v1": ("customresourcedefinitions",)},
+    "apps": {"v1": ("statefulsets",)},
+    "policy": {"v1": ("poddisruptionbudgets",)},
+    "fluvio.infinyon.com": {
+        "v1": ("partitions", "spus", "spugroups", "tableformats", "mirrors"),
+        "v2": ("topics", "smartmodules"),
+    },
+}
+
+
+def _is_discovery(path: str) -> bool:
+    return path in ("/api", "/apis") or path.count("/") == (3 if path.startswith("/apis/") else 2)
+
+
+def _discovery(path: str) -> web.Response:
+    """Which groups there are, and what is in a version of one."""
+    if path == "/api":
+        return web.json_response({"versions": list(_VERSIONS[""])})
+    if path == "/apis":
+        groups = [
+            {
+                "name": group,
+                "versions": [{"version": version} for version in versions],
+                "preferredVersion": {"version": next(iter(versions))},
+            }
+            for group, versions in _VERSIONS.items()
+            if group
+        ]
+        return web.json_response({"groups": groups})
+    *_, group, version = path.split("/")
+    group = "" if group == "api" else group
+    resources = [
+        {
+            "name": plural,
+            "singularName": plural[:-1],
+            "kind": plural[:-1].capitalize(),
+            "namespaced": plural not in ("nodes", "namespaces", "customresourcedefinitions"),
+            "verbs": ["get", "list", "watch", "patch"],
+        }
+        for plural in _VERSIONS.get(group, {}).get(version, ())
+    ]
+    return web.json_response({"resources": resources})
 
 
 def _merged(old: Any, patch: Any) -> Any:
