@@ -2,11 +2,12 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel images bench e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
 FUZZ_SECONDS ?= 600
+CLUSTER ?= kind
 
 help: ## list the targets, one line each
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,7 +43,8 @@ fmt: $(READY) ## format, and fix what ruff can fix
 
 types: $(READY) ## mypy, strict
 	@.venv/bin/mypy
-	@MYPYPATH=bench:examples/demo .venv/bin/mypy bench/*.py examples/demo/*.py
+	@MYPYPATH=bench:examples/demo:e2e .venv/bin/mypy bench/*.py examples/demo/*.py
+	@MYPYPATH=e2e:tests/kube/crd .venv/bin/mypy e2e/*.py e2e/scenarios/*.py
 
 generate: $(READY) ## write crds/ anew from the models in operator/fluvio_crd
 	@$(PY) -m fluvio_crd.generate
@@ -57,7 +59,10 @@ images: ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
 	@scripts/build-images $(ARGS)
 
 bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
-	@$(PY) bench/run.py $(if $(QUICK),--quick) $(if $(NAME),--name $(NAME)) $(ARGS)
+	@$(if $(filter operator,$(NAME)),scripts/bench-operator,$(PY) bench/run.py $(if $(NAME),--name $(NAME))) $(if $(QUICK),--quick) $(ARGS)
+
+e2e: $(READY) ## build both images, run the stories on Kubernetes [CLUSTER=kind, minikube, k3d, current]
+	@scripts/run-e2e $(CLUSTER) $(ARGS)
 
 e2e-cluster: ## bring up the Kubernetes cluster the end-to-end tests use [ARGS="--workers 2"]
 	@e2e/cluster/cluster up $(ARGS)

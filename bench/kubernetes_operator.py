@@ -91,7 +91,7 @@ class Cluster:
         query = [("watch", "true"), ("resourceVersion", version)]
         response = await self.request("GET", collection, query=query)
         held = b""
-        async for chunk in response.content.iter_any():
+        async for chunk in response.response.content.iter_any():
             held += chunk
             *lines, held = held.split(b"\n")
             for line in lines:
@@ -136,7 +136,7 @@ class Cluster:
 @asynccontextmanager
 async def connected(kube: Kube) -> AsyncIterator[Cluster]:
     configuration = Configuration()
-    await kubernetes_config.load_kube_config(client_configuration=configuration)
+    await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     async with ApiClient(configuration) as client:
         yield Cluster(client, kube)
 
@@ -200,14 +200,7 @@ async def measure_cold_start(cluster: Cluster, partitions: int) -> None:
 
 
 def _is_settled(metrics: dict[str, float], partitions: int) -> bool:
-    online = sum(
-        value
-        for name, value in metrics.items()
-        if name.startswith("fluvio_operator_objects{")
-        and 'kind="Partition"' in name
-        and "ONLINE" in name.upper()
-        and "LEADER" not in name.upper()
-    )
+    online = metrics.get('fluvio_operator_objects{kind="Partition",state="online"}', 0.0)
     return online >= partitions and metrics.get("fluvio_operator_status_pending") == 0
 
 

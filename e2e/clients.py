@@ -24,7 +24,7 @@ address, topic = sys.argv[1:]
 config = fluvio.FluvioConfig.new(address)
 config.disable_tls()
 producer = fluvio.Fluvio.connect_with_config(config).topic_producer(topic)
-sent = [(value, producer.send(b"", value.encode())) for value in json.load(sys.stdin)]
+sent = [(value, producer.send(value.encode(), value.encode())) for value in json.load(sys.stdin)]
 producer.flush()
 stored = [(value, output.wait()) for value, output in sent]
 print(json.dumps([[at.partition_id(), at.offset(), value] for value, at in stored]))
@@ -53,7 +53,7 @@ class PublishedClient:
         self.address = address
 
     def produce(self, topic: str, values: Sequence[str]) -> list[Stored]:
-        """Where each value was stored; returns when all were acknowledged."""
+        """Where each value, its own key, was stored; returns when all were acknowledged."""
         printed = self._run(_PRODUCE, topic, stdin=json.dumps(list(values)))
         return [_stored(one) for one in json.loads(printed)]
 

@@ -20,9 +20,12 @@ VALUES = {"spg": {"create": False}}
 
 @pytest.fixture(scope="module")
 def groups(kube: Kube) -> None:
-    """Two groups, neither of them named as the chart's."""
-    kube.apply(group("east", minimum_id=0), group("west", minimum_id=5))
-    kube.until_ready("spugroup", "east", "west")
+    """Two groups, neither named as the chart's. What every cluster has lies on the first."""
+    kube.apply(group("east", minimum_id=0))
+    kube.until_ready("spugroup", "east")
+    kube.until_ready("topic", "consumer-offset")
+    kube.apply(group("west", minimum_id=5))
+    kube.until_ready("spugroup", "west")
 
 
 @pytest.mark.usefixtures("groups")

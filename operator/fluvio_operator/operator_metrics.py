@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from enum import Enum
 
 from fluvio_operator.event_recorder import EventRecorder
 from fluvio_operator.kube_api import KubeApi
@@ -10,10 +11,10 @@ from fluvio_operator.status_writer import StatusWriter
 from fluvio_process.exposition import Sample
 from fluvio_process.process_samples import process_samples
 from fluvio_protocol.metadata.kinds import Kind
+from fluvio_sc.core.cluster_state import StoredObject
 from fluvio_sc.memory_store import MemoryStore
 
 PREFIX = "fluvio_operator_"
-_STATELESS = "-"
 
 
 class OperatorMetrics:
@@ -64,10 +65,13 @@ class OperatorMetrics:
             return
         about = "objects, by kind and by the state that their status names"
         for kind in Kind:
-            states = Counter(
-                str(getattr(item.status, "resolution", _STATELESS))
-                for item in self._memory_store.of(kind)
-            )
+            states = Counter(_state_of(item) for item in self._memory_store.of(kind))
             for state, count in sorted(states.items()):
                 labels = {"kind": str(kind), "state": state}
                 yield Sample(f"{PREFIX}objects", "gauge", about, count, labels)
+
+
+def _state_of(item: StoredObject) -> str:
+    """As the status names it, in lower case; empty for kinds that have no states."""
+    resolution = getattr(item.status, "resolution", None)
+    return resolution.name.lower() if isinstance(resolution, Enum) else ""
