@@ -85,7 +85,7 @@ _TIMEOUT = click.option(
 
 @click.command("start")
 @click.option("--local", is_flag=True, help="Processes on this machine (the default)")
-@click.option("--k8", is_flag=True, help="On Kubernetes (the operator is not complete yet)")
+@click.option("--k8", is_flag=True, help="On Kubernetes, by kubeconfig and helm")
 @click.option("--local-k8", "local_k8", is_flag=True, hidden=True)
 @click.option("--read-only", "read_only", hidden=True)
 @click.option(
