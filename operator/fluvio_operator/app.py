@@ -310,6 +310,8 @@ async def connected() -> AsyncIterator[KubeApi]:
     configuration = Configuration()
     try:
         kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        # A pod has no proxy and no .netrc on its way to the API server; to look each time is dear.
+        configuration.client_session_kwargs = {"trust_env": False}
     except kubernetes_config.ConfigException:
         await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.connection_pool_maxsize = CONNECTIONS_MAX
