@@ -93,8 +93,12 @@ class EventRecorder:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
-                await self._write(self._queue.popleft())
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is queued now."""
+        while self._queue:
+            await self._write(self._queue.popleft())
 
     def _put(self, news: News) -> None:
         now_s = self._clock_s()
