@@ -24,6 +24,8 @@ from fluvio_operator.kube_api import KubeApi, KubeError
 _log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "fluvio-operator"
+ACQUIRE_INTERVAL_S = 2.0
+"""How often one that waits looks: a lease that was given up is taken within this time."""
 MARGIN = 0.2
 """Part of the duration by which a holder gives up earlier than others may take over."""
 
@@ -73,7 +75,7 @@ class Lease:
         while True:
             if await self.try_once():
                 break
-            await asyncio.sleep(self.renew_interval_s)
+            await asyncio.sleep(min(self.renew_interval_s, ACQUIRE_INTERVAL_S))
         _log.info("event=lease_acquired lease=%s holder=%s", self._name, self.holder)
 
     async def keep(self) -> None:
