@@ -52,6 +52,7 @@ class FakeKubernetes:
     def __init__(self) -> None:
         self.objects: dict[Key, dict[str, Any]] = {}
         self.denied: set[tuple[str, str]] = set()
+        self.refusals: list[tuple[str, str, str]] = []  # method, kind and text, each once
         self.requests: list[str] = []
         self.logs: dict[tuple[str, str, bool], str] = {}
         self.metrics: dict[str, str] = {}
@@ -140,6 +141,10 @@ class FakeKubernetes:
             return self._one(method, (plural, namespace, name), body, query, content_type)
 
     def _refuse_denied(self, method: str, plural: str) -> None:
+        for refusal in self.refusals:
+            if refusal[:2] == (method, plural):
+                self.refusals.remove(refusal)
+                raise Refusal(422, "Forbidden", refusal[2])
         verbs = {"GET": ("get", "list"), "POST": ("create",), "DELETE": ("delete",)}
         for verb in verbs.get(method, ("patch", "update")):
             if (verb, plural) in self.denied:

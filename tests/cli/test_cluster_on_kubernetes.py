@@ -517,6 +517,30 @@ def test_delete_takes_what_is_ours_and_leaves_the_rest(
     assert kubernetes.release is None
 
 
+def test_a_policy_that_has_just_gone_is_waited_for(
+    kubernetes: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fluvio_cli.kubernetes_cluster import removal, rollout
+
+    monkeypatch.setattr(rollout, "POLL_INTERVAL_S", 0.0)
+    assert start() == 0
+    kubernetes.put("partitions", "orders-0", spec={})
+    refusal = "ValidatingAdmissionPolicy 'fluvio-operator-only.default' denied request"
+    kubernetes.refusals = [("DELETE", "partitions", refusal)] * 2
+    assert run(["cluster", "delete", "--force"]) == 0
+    assert kubernetes.names("partitions") == []
+
+    kubernetes.put("partitions", "orders-0", spec={})
+    kubernetes.refusals = [("DELETE", "partitions", "somebody else denied request")]
+    assert run(["cluster", "delete", "--k8", "--force"]) == 1
+    assert "somebody else denied request" in capsys.readouterr().err
+
+    monkeypatch.setattr(removal, "POLICY_TIMEOUT_S", 0.0)
+    kubernetes.refusals = [("DELETE", "partitions", refusal)]
+    assert run(["cluster", "delete", "--k8", "--force"]) == 1
+    assert "partitions orders-0 cannot be deleted within 0 s" in capsys.readouterr().err
+
+
 def test_finalizers_of_others_are_respected(
     kubernetes: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

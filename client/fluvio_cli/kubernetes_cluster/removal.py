@@ -16,7 +16,7 @@ from typing import Any
 
 from fluvio_cli.failure import Failure
 from fluvio_cli.kubernetes.api import Kubernetes
-from fluvio_cli.kubernetes.errors import KubernetesError
+from fluvio_cli.kubernetes.errors import KubernetesError, Refused
 from fluvio_cli.kubernetes.resources import CLAIMS, CRDS, LEASES, Object, Resource
 from fluvio_cli.kubernetes_cluster import bundle, crds
 from fluvio_cli.kubernetes_cluster.helm import Helm
@@ -26,6 +26,8 @@ from fluvio_cli.progress import say
 
 FINALIZER_SUFFIX = ".finalizer.fluvio.infinyon.com"
 PART_OF = "app.kubernetes.io/part-of"
+ADMISSION_POLICY = "ValidatingAdmissionPolicy"
+POLICY_TIMEOUT_S = 60
 GONE_TIMEOUT_S = 120
 INSTANCES_SHOWN_MAX = 5
 
@@ -109,7 +111,7 @@ def remove(found: Found) -> None:
     if found.release:
         found.helm.uninstall()
     for resource, name in found.objects:
-        kubernetes.delete(resource, name, namespace)
+        _delete(kubernetes, resource, name, namespace)
     for resource in dict.fromkeys(one for one, _ in found.objects):
         _wait_until_gone(kubernetes, resource, namespace)
     for name in found.claims:
@@ -121,6 +123,21 @@ def remove(found: Found) -> None:
     for profile in forget_profiles(kubernetes.context.name, namespace):
         say(f"Removed profile {profile}")
     say("Objects and secrets have been cleaned up")
+
+
+def _delete(kubernetes: Kubernetes, resource: Resource, name: str, namespace: str) -> None:
+    """The API server goes by an admission policy for some seconds after it is gone."""
+
+    def look() -> Progress:
+        try:
+            kubernetes.delete(resource, name, namespace)
+        except Refused as error:
+            if ADMISSION_POLICY not in error.message:
+                raise
+            return Progress(0, 1, error.message)
+        return Progress(1, 1)
+
+    wait_for(f"{resource.plural} {name} cannot be deleted", look, timeout_s=POLICY_TIMEOUT_S)
 
 
 def _wait_until_gone(kubernetes: Kubernetes, resource: Resource, namespace: str) -> None:
