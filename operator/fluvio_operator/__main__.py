@@ -15,6 +15,7 @@ from fluvio_operator.app import WatchLost, run
 from fluvio_operator.config import parse_config
 from fluvio_operator.kube_api import KubeError
 from fluvio_operator.lease import LeaseLost
+from fluvio_process.event_loop import loop_factory
 from fluvio_process.log import start_logging
 from fluvio_protocol.errors import FluvioError
 
@@ -29,7 +30,8 @@ def main() -> int:
     start_logging(level=config.log_level, log_format=config.log_format)
     logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
-        asyncio.run(run(config))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(run(config))
     except Exception as error:
         for leaf in _leaves(error):
             unexpected = None if isinstance(leaf, _EXPECTED) else leaf

@@ -21,6 +21,7 @@ from typing import Any
 import kopf
 
 from fluvio_operator.kube_api import Body
+from fluvio_process.event_loop import loop_factory
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ class KubeFeed:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._watch())
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._watch())
         finally:
             if self._failure is None and not self._stop.is_set():
                 self._failure = "the watches of the Kubernetes API have ended"
@@ -155,6 +157,19 @@ def _login(**arguments: Any) -> Any:
     return found or kopf.login_with_kubeconfig(**arguments)
 
 
+class _NoDifferences(kopf.DiffBaseStorage):
+    """kopf copies every object for each event, to tell what changed; nobody here asks it."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
 def _settings() -> kopf.OperatorSettings:
     """kopf as a source of events and nothing else (Kubernetes reference 6.2)."""
     settings = kopf.OperatorSettings()
@@ -171,6 +186,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 1.0
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 8)
     settings.process.ultimate_exiting_timeout = 15
+    settings.persistence.diffbase_storage = _NoDifferences()
     # Never written, for there are no handlers that would; in our domain all the same.
     settings.persistence.finalizer = "operator.fluvio.infinyon.com/kopf"
     return settings

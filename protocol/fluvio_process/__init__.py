@@ -2,6 +2,7 @@
 
 Used by the SPU and by the operator; knows nothing of either.
 
+    event_loop       uvloop where it is installed
     log              where the log goes, how a line of it looks, how much is said
     exposition       samples as Prometheus wants them written
     process_samples  memory, time and files of the process

@@ -9,14 +9,13 @@ start; the reason is the last log line.
 
 import asyncio
 import gc
-import importlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 
+from fluvio_process.event_loop import loop_factory
 from fluvio_process.log import start_logging
 from fluvio_protocol.errors import FluvioError
 from fluvio_spu.app import SpuApp
@@ -52,12 +51,12 @@ def main() -> int:
         print(f"cannot write to the log: {error}", file=sys.stderr)
         return 1
     try:
-        loop_factory = _loop_factory(config.event_loop)
+        new_loop = loop_factory(config.event_loop)
     except ImportError as error:
         _log.error("event=spu_failed spu=%s reason=%s", config.spu_id, error)
         return 1
     gc.freeze()  # modules live as long as the process: collections need not walk them
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         code = _serve(runner, config)
         _leave_within(EXIT_PATIENCE_S, code)
     return code
@@ -88,20 +87,6 @@ def _leave_within(patience_s: float, code: int) -> None:
     timer = threading.Timer(patience_s, os._exit, (code,))
     timer.daemon = True
     timer.start()
-
-
-def _loop_factory(event_loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that was asked for; nothing depends on which. Raises ImportError without uvloop."""
-    if event_loop == "asyncio":
-        return asyncio.new_event_loop
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        if event_loop == "uvloop":
-            raise
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

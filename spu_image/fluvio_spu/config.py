@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fluvio_process.event_loop import EVENT_LOOPS
 from fluvio_process.log import LOG_FORMATS, LOG_LEVELS, rust_log_level
 from fluvio_protocol.types import SpuId
 
 MIB = 1 << 20
 LOG_BASE_DIR_DEFAULT = "/var/lib/fluvio/data"
 DURABILITY_DEFAULT = "page-cache"
-EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 SPU_ID_MAX = (1 << 31) - 1
 
 WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES")
