@@ -1,4 +1,4 @@
-"""The command line alone brings a cluster up on Kubernetes, upgrades it under load, and removes it.
+"""The wheel's command line brings a cluster up on Kubernetes, upgrades it under load, removes it.
 
 One story, told in order. `kubernetes` is a real cluster (e2e/conftest.py): `.kubeconfig`, a fresh
 `.namespace`, and the tags `.operator_image` and `.spu_image` of images that its nodes have, which
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+REPOSITORY = Path(__file__).parents[2]
 COMMAND_TIMEOUT_S = 900
 FLUVIO = "from fluvio_cli.main import main; main()"
 SPU_COUNT = 3
@@ -24,11 +25,12 @@ ACKNOWLEDGED_MIN = 20
 
 
 class Cli:
-    """The `fluvio` command of this Python, with a profile file of the test's own."""
+    """The `fluvio` command of the wheel, with a profile file of the test's own."""
 
-    def __init__(self, kubernetes: Any, directory: Path) -> None:
+    def __init__(self, kubernetes: Any, wheel: Path, directory: Path) -> None:
         self.environment = {
             **os.environ,
+            "PYTHONPATH": str(wheel),
             "KUBECONFIG": str(kubernetes.kubeconfig),
             "FLV_PROFILE_PATH": str(directory / "config"),
             "CI": "true",
@@ -96,9 +98,32 @@ class Writer:
                     self._enough.set()
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the wheel installs; it comes before the checkout's own modules."""
+    built, installed = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    options = ["--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "wheel", *options, "--wheel-dir", built, REPOSITORY], check=True)
+    (file,) = built.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", installed, file], check=True)
+    return installed
+
+
 @pytest.fixture
-def cli(kubernetes: Any, tmp_path: Path) -> Cli:
-    return Cli(kubernetes, tmp_path)
+def cli(kubernetes: Any, wheel: Path, tmp_path: Path) -> Cli:
+    cli = Cli(kubernetes, wheel, tmp_path)
+    program = "import fluvio_cli; print(fluvio_cli.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=cli.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()).is_relative_to(wheel)
+    return cli
 
 
 @pytest.mark.timeout(3600)
