@@ -95,15 +95,16 @@ class Executioner:
             for pod in kube.items("pods", "-l", f"app={self.NAME}")
         }
 
-    def kill(self, pod: str) -> None:
+    def kill(self, pod: str) -> bool:
         """The process in a controller's pod, at once; the pod goes too, for a container that
-        ended is made to wait ever longer."""
+        ended is made to wait ever longer. False when it had ended before."""
         found = self._kube.find("pod", pod)
-        if found is None or "nodeName" not in found["spec"]:
-            return
+        if found is None:
+            return False
         where = self._pod_of_node[found["spec"]["nodeName"]]
-        self._kube.run("exec", where, "--", "python", "-c", _KILL, pod)
+        printed = self._kube.execute(where, "python", "-c", _KILL, pod)
         self._kube.run("delete", "pod", pod, "--force", "--grace-period=0", "--ignore-not-found")
+        return "killed" in printed
 
 
 class Witness:
@@ -285,19 +286,22 @@ def test_killed_at_any_moment(
     kube.apply(topic("data", assigned=[[0], [0]]))
     kube.until_ready("topic", "data")
     stored = published.produce("data", [f"{number}" for number in range(50)])
+    crashes: list[bool] = []
     for number in range(KILLS):
         victim = until(lambda: leading(kube), "a controller leads", timeout_s=TAKEOVER_TIMEOUT_S)
         work.step(number)
         time.sleep(chance.uniform(0, PAUSE_S_MAX))  # the moment is what is tried
         match chance.choice(("crash", "force", "ask")):
             case "crash":
-                executioner.kill(victim)
+                crashes.append(executioner.kill(victim))
             case "force":
                 words = ("--force", "--grace-period=0", "--ignore-not-found")
                 kube.run("delete", "pod", victim, *words)
             case _:
                 kube.run("delete", "pod", victim, "--wait=false", "--ignore-not-found")
 
+    assert any(crashes) or not crashes, "no process died by our hand"
+    print(f"crashed {sum(crashes)} of {len(crashes)} times")
     until(lambda: leading(kube), "a controller leads", timeout_s=TAKEOVER_TIMEOUT_S)
     kube.until_ready("spugroup", *work.spus_of)
     kube.until_ready("topic", *work.partitions_of)
