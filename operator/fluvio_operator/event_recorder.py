@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from fluvio_crd.resources import resource_of
 from fluvio_operator.conditions.reasons import Reason
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
+from fluvio_operator.manifests.names import FIELD_MANAGER
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionResolution
 from fluvio_protocol.metadata.spu import SpuStatusResolution
@@ -28,7 +29,6 @@ from fluvio_sc.memory_store import MemoryStore
 
 _log = logging.getLogger(__name__)
 
-FIELD_MANAGER = "fluvio-operator"
 CONTROLLER_NAME = "fluvio.infinyon.com/operator"
 QUEUE_MAX = 256
 BURST_MAX = 50

@@ -10,14 +10,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fluvio_crd.resources import resource_of
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
-from fluvio_operator.kube_objects import FINALIZERS
+from fluvio_operator.kube_objects import FINALIZERS, object_path
+from fluvio_operator.manifests.names import FIELD_MANAGER
 from fluvio_protocol.metadata.kinds import Kind
 
 _log = logging.getLogger(__name__)
 
-FIELD_MANAGER = "fluvio-operator"
 RELEASE_ANNOTATION = "fluvio.io/release-finalizers"
 AT_A_TIME_MAX = 16
 ATTEMPTS_MAX = 5
@@ -49,7 +48,7 @@ async def release_all(api: KubeApi, namespace: str) -> int:
                 _log.warning("event=finalizer_not_released name=%s reason=%s", name, error)
 
     for kind in _KINDS:
-        bodies = await api.list_all(_path(namespace, kind))
+        bodies = await api.list_all(object_path(kind, namespace))
         held = [body["metadata"]["name"] for body in bodies if _held(body)]
         count += len(held)
         async with asyncio.TaskGroup() as tasks:
@@ -78,7 +77,7 @@ async def release(
     uid: that of the object; a successor of the same name is left alone
     Raises KubeError.
     """
-    path = f"{_path(namespace, kind)}/{name}"
+    path = object_path(kind, namespace, name)
     for attempt in range(1, ATTEMPTS_MAX + 1):
         body = await api.get(path)
         if body is None or not _held(body):
@@ -103,8 +102,3 @@ async def release(
 
 def _held(body: Body | Mapping[str, Any]) -> frozenset[str]:
     return _OURS.intersection((body.get("metadata") or {}).get("finalizers") or ())
-
-
-def _path(namespace: str, kind: Kind) -> str:
-    resource = resource_of(kind)
-    return f"/apis/{resource.group_version}/namespaces/{namespace}/{resource.plural}"

@@ -4,13 +4,11 @@ Called by the runtime; reading a manifest takes the models of `fluvio_crd`, whic
 not one of the pure manifest builders.
 """
 
-from dataclasses import fields
-
 from fluvio_crd.manifest import BadManifest, group_settings
 from fluvio_crd.settings import GroupSettings
 from fluvio_operator.kube_api import Body
 from fluvio_operator.manifests.plan import PRIVATE_PORT, PUBLIC_PORT, GroupPlan
-from fluvio_operator.manifests.settings import Expose, PodTemplate, ServiceType, VolumePolicy
+from fluvio_operator.manifests.settings import Expose, ServiceType, VolumePolicy
 from fluvio_sc.core.cluster_state import StoredObject
 
 
@@ -25,7 +23,7 @@ def plan_of(
         namespace=namespace,
         uid=group.uid,
         spec=group.spec,
-        pod=PodTemplate(**{item.name: getattr(said.pod, item.name) for item in fields(said.pod)}),
+        pod=said.pod,
         expose=Expose(
             type=None if said.expose.type is None else ServiceType(said.expose.type.value),
             base_node_port=said.expose.base_node_port,

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from fluvio_crd.resources import resource_of
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
+from fluvio_operator.manifests.names import APP_LABEL, APP_LABEL_VALUE
 from fluvio_protocol.metadata.kinds import Kind
 
 _GROUPS = resource_of(Kind.SPU_GROUP)
@@ -39,8 +40,6 @@ API_GROUPS: Mapping[Watched, tuple[str, str]] = {
 """API group and version of each."""
 
 CLUSTER_SCOPED = frozenset({Watched.NODES})
-
-_SPU_PODS = ("app", "spu")
 
 
 def path_of(kind: Watched, namespace: str, name: str = "") -> str:
@@ -101,5 +100,4 @@ class KubeCache:
 def _is_wanted(kind: Watched, body: Body) -> bool:
     if kind is not Watched.PODS:
         return True
-    label, value = _SPU_PODS
-    return bool((body["metadata"].get("labels") or {}).get(label) == value)
+    return (body["metadata"].get("labels") or {}).get(APP_LABEL) == APP_LABEL_VALUE

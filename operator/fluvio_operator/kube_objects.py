@@ -62,6 +62,13 @@ _EMPTY_SPECS: dict[Kind, Any] = {
 }
 
 
+def object_path(kind: Kind, namespace: str, name: str = "") -> str:
+    """Where the API server has an object of ours, or all of a kind."""
+    resource = resource_of(kind)
+    collection = f"/apis/{resource.group_version}/namespaces/{namespace}/{resource.plural}"
+    return f"{collection}/{name}" if name else collection
+
+
 def read_object(
     kind: Kind, body: Mapping[str, Any], *, before: StoredObject | None = None
 ) -> StoredObject | None:

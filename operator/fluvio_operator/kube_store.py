@@ -20,17 +20,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fluvio_crd.resources import RESOURCES, resource_of
+from fluvio_crd.resources import RESOURCES
 from fluvio_operator.finalizer_release import release
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
 from fluvio_operator.kube_objects import (
     finalizers_with,
     merge_patch,
     new_body,
+    object_path,
     read_object,
     spec_body,
     tombstones_body,
 )
+from fluvio_operator.manifests.names import FIELD_MANAGER
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_sc.core.cluster_state import ObjectKey, StoredObject
 from fluvio_sc.core.ports import (
@@ -46,7 +48,6 @@ from fluvio_sc.core.ports import (
 
 _log = logging.getLogger(__name__)
 
-FIELD_MANAGER = "fluvio-operator"
 WRITES_AT_A_TIME_MAX = 32
 ECHO_PATIENCE_S = 1.0
 """How long the watch may take to tell us of our own write before we read the object."""
@@ -430,11 +431,7 @@ class KubeStore:
         return self._last_number
 
     def _path(self, kind: Kind, name: str = "") -> str:
-        resource = resource_of(kind)
-        collection = (
-            f"/apis/{resource.group_version}/namespaces/{self._namespace}/{resource.plural}"
-        )
-        return f"{collection}/{name}" if name else collection
+        return object_path(kind, self._namespace, name)
 
 
 def _key_of(write: StoreWrite) -> ObjectKey:

@@ -7,10 +7,10 @@ its own off first: the container may be a successor of one that led.
 import logging
 
 from fluvio_operator.kube_api import KubeApi, KubeError
+from fluvio_operator.manifests.names import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
 
-FIELD_MANAGER = "fluvio-operator"
 LEADER_LABEL = "fluvio.io/leader"
 _CONTROLLER_PODS = ("app", "fluvio-sc")
 

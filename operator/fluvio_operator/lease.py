@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fluvio_operator.kube_api import KubeApi, KubeError
+from fluvio_operator.manifests.names import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
 
-FIELD_MANAGER = "fluvio-operator"
 ACQUIRE_INTERVAL_S = 2.0
 """How often one that waits looks: a lease that was given up is taken within this time."""
 MARGIN = 0.2

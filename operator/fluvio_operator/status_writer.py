@@ -26,6 +26,7 @@ from fluvio_crd.resources import RESOURCES, resource_of
 from fluvio_operator.conditions.condition import merge_conditions
 from fluvio_operator.conditions.partition import is_starting
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
+from fluvio_operator.kube_objects import object_path
 from fluvio_operator.platform_view import PlatformView
 from fluvio_operator.status_body import (
     Relations,
@@ -380,14 +381,14 @@ class StatusWriter:
 
     async def _apply(self, item: StoredObject, status: Body) -> Body:
         resource = resource_of(item.kind)
-        path = f"/apis/{resource.group_version}/namespaces/{self._namespace}/{resource.plural}"
+        path = object_path(item.kind, self._namespace, item.name)
         body = {
             "apiVersion": resource.group_version,
             "kind": resource.kube_kind,
             "metadata": {"name": item.name, "namespace": self._namespace, "uid": item.uid},
             "status": status,
         }
-        return await self._api.apply(f"{path}/{item.name}/status", body, manager=FIELD_MANAGER)
+        return await self._api.apply(f"{path}/status", body, manager=FIELD_MANAGER)
 
     def _failed(self, record: _Record, error: Exception) -> None:
         if isinstance(error, KubeError) and error.status in (404, 409):

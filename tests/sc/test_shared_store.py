@@ -250,6 +250,30 @@ async def test_an_unreadable_topic_keeps_its_partitions_and_says_why(no_runtime:
         assert not partition.deletion_requested
 
 
+async def test_an_spu_that_is_to_go_is_given_nothing_more(no_runtime: Any) -> None:
+    """Not even the system topic, which would hold its group back for ever."""
+    store = SharedStore()
+    async with running(store, no_runtime) as parts:
+        await parts.create("main", SpuGroupSpec(replicas=1))
+        await parts.connect(0)
+        await parts.until(lambda: "consumer-offset-0" in parts.names(Kind.PARTITION))
+        key = ObjectKey(Kind.SPU_GROUP, "main")
+        going = replace(store.objects[key], deletion_requested=True)
+        parts.controller.objects_changed({key: going})
+        await parts.create("t", TopicSpec())
+        topic = parts.shown.get(Kind.TOPIC, "t")
+        assert topic is not None
+        assert topic.status.resolution is TopicResolution.INSUFFICIENT_RESOURCES
+        assert "main-0" in parts.names(Kind.SPU)  # it still holds the system topic
+
+        await parts.create("other", SpuGroupSpec(replicas=1, min_id=SpuId(5)))
+        await parts.connect(5)
+        await parts.until(lambda: "t-0" in parts.names(Kind.PARTITION))
+        partition = parts.shown.get(Kind.PARTITION, "t-0")
+        assert partition is not None
+        assert partition.spec.replicas == (5,)
+
+
 async def test_partitions_whose_topic_was_cut_off_go(no_runtime: Any) -> None:
     """As `kubectl delete --cascade=orphan` leaves them."""
     store = SharedStore()

@@ -7,7 +7,7 @@ whether a plan can be built at all.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fluvio_operator.manifests.settings import Expose, PodTemplate, VolumePolicy
+from fluvio_operator.manifests.settings import Expose, PodSettings, VolumePolicy
 from fluvio_protocol.metadata.spu_group import SpuGroupSpec
 from fluvio_protocol.types import SpuId
 
@@ -52,7 +52,7 @@ class GroupPlan:
     namespace: str
     uid: str
     spec: SpuGroupSpec
-    pod: PodTemplate = field(default_factory=PodTemplate)
+    pod: PodSettings = field(default_factory=PodSettings)
     expose: Expose = field(default_factory=Expose)
     volumes: VolumePolicy = field(default_factory=VolumePolicy)
     replicas_now: int | None = None

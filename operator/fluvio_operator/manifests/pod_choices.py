@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from fluvio_operator.manifests.json_block import JsonObject
 from fluvio_operator.manifests.names import HOST_LABEL, ZONE_LABEL, pod_labels
 from fluvio_operator.manifests.plan import GroupPlan
-from fluvio_operator.manifests.settings import PodTemplate, SpuPodSettings
+from fluvio_operator.manifests.settings import PodSettings, SpuPodSettings
 
 T = TypeVar("T")
 
@@ -35,10 +35,10 @@ CONTAINER_SECURITY_DEFAULT: JsonObject = {
 }
 
 
-def chosen_pod(plan: GroupPlan, settings: SpuPodSettings) -> PodTemplate:
+def chosen_pod(plan: GroupPlan, settings: SpuPodSettings) -> PodSettings:
     """What the chart and the group say together; a field is None when neither says anything."""
     chart, group = settings.pod, plan.pod
-    return PodTemplate(
+    return PodSettings(
         storage_class_name=group.storage_class_name or chart.storage_class_name,
         resources=_last(chart.resources, group.resources),
         node_selector=_by_name(chart.node_selector, group.node_selector),
@@ -62,7 +62,7 @@ def chosen_pod(plan: GroupPlan, settings: SpuPodSettings) -> PodTemplate:
     )
 
 
-def pod_security_of(pod: PodTemplate) -> dict[str, Any]:
+def pod_security_of(pod: PodSettings) -> dict[str, Any]:
     """Fit for the restricted pod security standard unless somebody says otherwise."""
     said = pod.security_context or {}
     chosen = {**POD_SECURITY_DEFAULT, **said}
@@ -77,7 +77,7 @@ def container_security_of(settings: SpuPodSettings) -> dict[str, Any]:
     return {**CONTAINER_SECURITY_DEFAULT, **settings.container_security_context}
 
 
-def topology_spread_of(plan: GroupPlan, pod: PodTemplate) -> list[dict[str, Any]]:
+def topology_spread_of(plan: GroupPlan, pod: PodSettings) -> list[dict[str, Any]]:
     """Over hosts and zones as far as there are any: one node runs them all."""
     selector = {"matchLabels": pod_labels(plan.name)}
     if pod.topology_spread is None:

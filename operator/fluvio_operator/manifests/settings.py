@@ -2,7 +2,7 @@
 
 Two voices: the chart, for all groups, through the ConfigMap `spu-k8` (Kubernetes reference 3.2;
 names and keys are Fluvio's), read here; and the group itself, through the extension blocks of its
-manifest (1.9), which the runtime fills into the same classes. The group's word counts more;
+manifest (1.9), which fill the same class of pod settings. The group's word counts more;
 `pod_choices.py` and `spu_service.py` merge.
 
 In the ConfigMap an empty list or object is "not said": charts write all their keys, always. In a
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from fluvio_crd.settings import PodSettings as PodSettings
 from fluvio_operator.manifests.json_block import BadSettings as BadSettings
 from fluvio_operator.manifests.json_block import JsonBlock, JsonObject
 
@@ -41,32 +42,6 @@ class ServiceType(StrEnum):
 
 
 _SERVICE_TYPES = tuple(word.value for word in ServiceType)
-
-
-@dataclass(frozen=True, slots=True)
-class PodTemplate:
-    """What may be said of a pod; None where nothing was. Fields are those of a pod's spec.
-
-    topology_spread: constraints; a missing `labelSelector` means the pods of the group
-    security_context: of the pod; a key that is null takes our default away
-    """
-
-    storage_class_name: str | None = None
-    resources: JsonObject | None = None
-    node_selector: Mapping[str, str] | None = None
-    tolerations: tuple[JsonObject, ...] | None = None
-    affinity: JsonObject | None = None
-    topology_spread: tuple[JsonObject, ...] | None = None
-    priority_class_name: str | None = None
-    service_account_name: str | None = None
-    image_pull_secrets: tuple[JsonObject, ...] | None = None
-    annotations: Mapping[str, str] | None = None
-    labels: Mapping[str, str] | None = None
-    security_context: JsonObject | None = None
-    extra_containers: tuple[JsonObject, ...] | None = None
-    extra_volumes: tuple[JsonObject, ...] | None = None
-    extra_volume_mounts: tuple[JsonObject, ...] | None = None
-    termination_grace_period_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +77,7 @@ class SpuPodSettings:
 
     image: str
     image_pull_policy: str | None = None
-    pod: PodTemplate = PodTemplate()
+    pod: PodSettings = field(default_factory=PodSettings)
     container_security_context: JsonObject = field(default_factory=dict)
     extra_env: tuple[JsonObject, ...] = ()
     service_type: ServiceType = ServiceType.NODE_PORT
@@ -145,8 +120,8 @@ def _json_of(data: Mapping[str, str], key: str) -> object:
         raise BadSettings(f"{key}: is no JSON: {error}") from None
 
 
-def _pod_of_chart(block: JsonBlock) -> PodTemplate:
-    pod = PodTemplate(
+def _pod_of_chart(block: JsonBlock) -> PodSettings:
+    pod = PodSettings(
         storage_class_name=block.text("storageClass"),
         topology_spread=block.objects("topologySpreadConstraints"),
         resources=block.mapping("resources"),
@@ -166,7 +141,7 @@ def _pod_of_chart(block: JsonBlock) -> PodTemplate:
         ),
     )
     said = {item.name: getattr(pod, item.name) for item in fields(pod)}
-    return PodTemplate(
+    return PodSettings(
         **{name: None if value in ((), {}) else value for name, value in said.items()}
     )
 

@@ -33,7 +33,7 @@ from fluvio_operator.manifests.pod_choices import (
     pod_security_of,
     topology_spread_of,
 )
-from fluvio_operator.manifests.settings import PodTemplate, SpuPodSettings
+from fluvio_operator.manifests.settings import PodSettings, SpuPodSettings
 
 
 def build_stateful_set(
@@ -71,7 +71,7 @@ def build_stateful_set(
     return manifest
 
 
-def _pod_metadata(plan: GroupPlan, pod: PodTemplate) -> dict[str, Any]:
+def _pod_metadata(plan: GroupPlan, pod: PodSettings) -> dict[str, Any]:
     annotations = dict(pod.annotations or {})
     if RESTART_ANNOTATION in plan.annotations:
         # A new value is a new template, and a new template is a rolling restart.
@@ -86,7 +86,7 @@ def _pod_spec(
     plan: GroupPlan,
     settings: SpuPodSettings,
     names: ClusterNames,
-    pod: PodTemplate,
+    pod: PodSettings,
     log_filter: str,
 ) -> dict[str, Any]:
     own_account = pod.service_account_name is not None
@@ -120,7 +120,7 @@ def _spu_container(
     plan: GroupPlan,
     settings: SpuPodSettings,
     names: ClusterNames,
-    pod: PodTemplate,
+    pod: PodSettings,
     log_filter: str,
 ) -> dict[str, Any]:
     return {
@@ -157,7 +157,7 @@ def _spu_container(
     }
 
 
-def _volume_mounts(plan: GroupPlan, pod: PodTemplate) -> list[dict[str, Any]]:
+def _volume_mounts(plan: GroupPlan, pod: PodSettings) -> list[dict[str, Any]]:
     own = {
         plan.log_dir: DATA_VOLUME,
         TEMPORARY_PATH: TEMPORARY_VOLUME,  # the rest of the file system cannot be written
@@ -183,7 +183,7 @@ def _probe(path: str, *, period_s: int, timeout_s: int, failures: int) -> dict[s
     }
 
 
-def _volume_claim(plan: GroupPlan, pod: PodTemplate) -> dict[str, Any]:
+def _volume_claim(plan: GroupPlan, pod: PodSettings) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

@@ -32,6 +32,7 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
             yield from _dependents_of_spu(change, state)
         case Kind.SPU_GROUP:
             if before is None or after is None or before.spec != after.spec:
+                yield from _waiting_topics(state)
                 for group in state.of(Kind.SPU_GROUP):
                     yield group.key
                 for version in (before, after):
@@ -49,6 +50,13 @@ def _waiting_for_partition(gone: StoredObject, state: ClusterState) -> Iterable[
             yield ObjectKey(spu.owner.kind, spu.owner.name)
 
 
+def _waiting_topics(state: ClusterState) -> Iterable[ObjectKey]:
+    """Topics that lack a place for some partition."""
+    for topic in state.of(Kind.TOPIC):
+        if topic.status.resolution is not TopicResolution.PROVISIONED:
+            yield topic.key
+
+
 def _dependents_of_spu(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
     before, after = change.before, change.after
     came_or_went = before is None or after is None
@@ -63,9 +71,7 @@ def _dependents_of_spu(change: Applied, state: ClusterState) -> Iterable[ObjectK
         if item is not None:
             for name in state.partitions_on(item.spec.id):
                 yield ObjectKey(Kind.PARTITION, name)
-    for topic in state.of(Kind.TOPIC):
-        if topic.status.resolution is not TopicResolution.PROVISIONED:
-            yield topic.key
+    yield from _waiting_topics(state)
     if came_or_went:
         for group in state.of(Kind.SPU_GROUP):
             yield group.key

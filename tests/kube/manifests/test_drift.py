@@ -14,7 +14,7 @@ from fluvio_operator.manifests.disruption_budget import build_disruption_budget
 from fluvio_operator.manifests.drift import differs, first_difference, frozen_differences
 from fluvio_operator.manifests.headless_service import build_headless_service
 from fluvio_operator.manifests.plan import ClusterNames, GroupPlan
-from fluvio_operator.manifests.settings import PodTemplate, SpuPodSettings
+from fluvio_operator.manifests.settings import PodSettings, SpuPodSettings
 from fluvio_operator.manifests.spu_service import build_spu_service
 from fluvio_operator.manifests.stateful_set import build_stateful_set
 
@@ -36,7 +36,7 @@ KEYED = {
 
 @pytest.fixture
 def stateful_set(make_plan: MakePlan, make_settings: MakeSettings, names: ClusterNames) -> Manifest:
-    plan = make_plan(env={"A": "1", "EMPTY": ""}, pod=PodTemplate(node_selector={"disk": "ssd"}))
+    plan = make_plan(env={"A": "1", "EMPTY": ""}, pod=PodSettings(node_selector={"disk": "ssd"}))
     return build_stateful_set(plan, make_settings(), names)
 
 

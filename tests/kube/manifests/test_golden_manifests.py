@@ -18,7 +18,7 @@ from fluvio_operator.manifests.headless_service import build_headless_service
 from fluvio_operator.manifests.plan import ClusterNames, GroupPlan
 from fluvio_operator.manifests.settings import (
     Expose,
-    PodTemplate,
+    PodSettings,
     ServiceType,
     SpuPodSettings,
     VolumePolicy,
@@ -50,7 +50,7 @@ def everything_said(make_plan: Callable[..., GroupPlan]) -> GroupPlan:
             annotations={"external-dns.example.test/hostname": "{{spuId}}.stream.example.test"},
             advertised_host_template="{{spuId}}.stream.example.test",
         ),
-        pod=PodTemplate(
+        pod=PodSettings(
             storage_class_name="fast-ssd",
             resources={"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "2Gi"}},
             node_selector={"disk": "ssd"},

@@ -8,7 +8,7 @@ import pytest
 from fluvio_operator.manifests.environment import env_problem
 from fluvio_operator.manifests.group_problem import group_problem, log_dir_problem
 from fluvio_operator.manifests.plan import GroupPlan
-from fluvio_operator.manifests.settings import Expose, PodTemplate, ServiceType, SpuPodSettings
+from fluvio_operator.manifests.settings import Expose, PodSettings, ServiceType, SpuPodSettings
 
 MakePlan = Callable[..., GroupPlan]
 MakeSettings = Callable[..., SpuPodSettings]
@@ -38,12 +38,12 @@ GATEWAY = ServiceType.GATEWAY
         ({"public_port": 9006}, {}, "publicEndpoint.port: 9006 is the private port as well"),
         ({"private_port": 9100}, {}, "9100 is used for health and metrics"),
         (
-            {"pod": PodTemplate(extra_containers=({"image": "x"},))},
+            {"pod": PodSettings(extra_containers=({"image": "x"},))},
             {},
             "spec.template.spec.pod.extraContainers[0].name: is missing",
         ),
         (
-            {"pod": PodTemplate(extra_containers=({"name": "spu"},))},
+            {"pod": PodSettings(extra_containers=({"name": "spu"},))},
             {},
             'extraContainers: the name "spu" is taken by the SPU itself',
         ),
@@ -58,12 +58,12 @@ GATEWAY = ServiceType.GATEWAY
             'extraVolumeMounts: "/data" is where the SPU stores its logs',
         ),
         (
-            {"pod": PodTemplate(topology_spread=({"maxSkew": 1},))},
+            {"pod": PodSettings(topology_spread=({"maxSkew": 1},))},
             {},
             "topologySpread: topologyKey is missing",
         ),
         (
-            {"pod": PodTemplate(topology_spread=({"topologyKey": "z"}, {"topologyKey": "z"}))},
+            {"pod": PodSettings(topology_spread=({"topologyKey": "z"}, {"topologyKey": "z"}))},
             {},
             'topologySpread: "z" is there twice',
         ),
@@ -110,7 +110,7 @@ def test_the_problem_is_named(
         {"env": {"RUST_LOG": "debug", "FLV_SCALE": "1"}},
         {"expose": Expose(type=GATEWAY, advertised_host_template="{{ group }}-{{ordinal}}.test")},
         {"expose": Expose(advertised_host_template="2001:db8::1")},
-        {"pod": PodTemplate(topology_spread=())},
+        {"pod": PodSettings(topology_spread=())},
     ],
 )
 def test_the_odd_is_allowed(

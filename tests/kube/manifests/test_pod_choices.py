@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fluvio_operator.manifests.plan import ClusterNames, GroupPlan
-from fluvio_operator.manifests.settings import PodTemplate, SpuPodSettings
+from fluvio_operator.manifests.settings import PodSettings, SpuPodSettings
 from fluvio_operator.manifests.stateful_set import build_stateful_set
 
 MakePlan = Callable[..., GroupPlan]
@@ -18,8 +18,8 @@ PodSpec = Callable[..., dict[str, Any]]
 def pod_spec_of(make_plan: MakePlan, make_settings: MakeSettings, names: ClusterNames) -> PodSpec:
     """The pod's spec, from what the group and the chart say."""
 
-    def build(pod: PodTemplate | None = None, **chart: Any) -> dict[str, Any]:
-        plan = make_plan(pod=pod or PodTemplate())
+    def build(pod: PodSettings | None = None, **chart: Any) -> dict[str, Any]:
+        plan = make_plan(pod=pod or PodSettings())
         spec: dict[str, Any] = build_stateful_set(plan, make_settings(**chart), names)["spec"]
         return dict(spec["template"]["spec"])
 
@@ -30,7 +30,7 @@ def test_the_group_has_the_last_word_on_one_value(pod_spec_of: PodSpec) -> None:
     chart = {"priorityClassName": "low", "terminationGracePeriodSeconds": 5}
     assert pod_spec_of(**chart)["priorityClassName"] == "low"
     said = pod_spec_of(
-        PodTemplate(priority_class_name="high", termination_grace_period_s=7), **chart
+        PodSettings(priority_class_name="high", termination_grace_period_s=7), **chart
     )
     assert said["priorityClassName"] == "high"
     assert said["terminationGracePeriodSeconds"] == 7
@@ -38,18 +38,18 @@ def test_the_group_has_the_last_word_on_one_value(pod_spec_of: PodSpec) -> None:
 
 def test_resources_are_one_decision(pod_spec_of: PodSpec) -> None:
     """A request of the chart's above a limit of the group's would make pods impossible."""
-    said = pod_spec_of(PodTemplate(resources={"limits": {"memory": "64Mi"}}))
+    said = pod_spec_of(PodSettings(resources={"limits": {"memory": "64Mi"}}))
     assert said["containers"][0]["resources"] == {"limits": {"memory": "64Mi"}}
 
 
 def test_names_with_values_are_merged(pod_spec_of: PodSpec) -> None:
-    said = pod_spec_of(PodTemplate(node_selector={"a": "2", "c": "3"}), nodeSelector={"a": "1"})
+    said = pod_spec_of(PodSettings(node_selector={"a": "2", "c": "3"}), nodeSelector={"a": "1"})
     assert said["nodeSelector"] == {"a": "2", "c": "3"}
 
 
 def test_lists_are_joined_and_a_name_occurs_once(pod_spec_of: PodSpec) -> None:
     said = pod_spec_of(
-        PodTemplate(
+        PodSettings(
             extra_volumes=({"name": "a", "emptyDir": {}}, {"name": "c", "emptyDir": {}}),
             tolerations=({"key": "x"}, {"key": "y"}),
         ),
@@ -66,12 +66,12 @@ def test_an_empty_list_of_the_group_turns_spreading_off(pod_spec_of: PodSpec) ->
     assert [each["topologyKey"] for each in pod_spec_of(**chart)["topologySpreadConstraints"]] == [
         "rack"
     ]
-    assert "topologySpreadConstraints" not in pod_spec_of(PodTemplate(topology_spread=()), **chart)
+    assert "topologySpreadConstraints" not in pod_spec_of(PodSettings(topology_spread=()), **chart)
 
 
 def test_a_null_takes_a_security_default_away(pod_spec_of: PodSpec) -> None:
     said = pod_spec_of(
-        PodTemplate(security_context={"runAsUser": None, "fsGroup": None}),
+        PodSettings(security_context={"runAsUser": None, "fsGroup": None}),
         podSecurityContext={"runAsGroup": None},
         containerSecurityContext={"readOnlyRootFilesystem": False},
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fluvio_operator.manifests.settings import (
     BadSettings,
-    PodTemplate,
+    PodSettings,
     ServiceType,
     SpuPodSettings,
     parse_spu_settings,
@@ -24,7 +24,7 @@ def test_the_config_map_of_fluvio_is_understood(make_settings: MakeSettings) -> 
     settings = make_settings(lbServiceAnnotations={"fluvio.io/ingress-address": "127.0.0.1"})
     assert settings == SpuPodSettings(
         image="registry.example.test/fluvio-spu:0.1.0",
-        pod=PodTemplate(
+        pod=PodSettings(
             resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "256Mi"}},
         ),
         service_type=ServiceType.NODE_PORT,
@@ -50,7 +50,7 @@ def test_our_own_keys_are_understood(make_settings: MakeSettings) -> None:
         storageClass="fast",
         podSecurityContext={"fsGroup": 1},
     ).pod
-    assert pod == PodTemplate(
+    assert pod == PodSettings(
         storage_class_name="fast",
         resources=pod.resources,
         tolerations=({"operator": "Exists"},),

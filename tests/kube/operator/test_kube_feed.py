@@ -1,6 +1,7 @@
 """The watches, through kopf and over HTTP: what is there, what comes, changes and goes."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,25 @@ async def test_everything_that_happens_is_told(server: Any) -> None:
     assert feed.failure() is None
 
 
-async def test_without_an_api_server_it_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize("missing", [False, True])
+async def test_a_watch_that_is_missing_is_noticed(
+    server: Any, monkeypatch: pytest.MonkeyPatch, missing: bool
 ) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    monkeypatch.setattr(kube_feed, "LOST_PATIENCE_S", 0.0)
-    feed = KubeFeed("stream", [TOPICS], Told().take)
+    """kopf goes on without what the API server does not have."""
+    monkeypatch.setattr(kube_feed, "LOOK_INTERVAL_S", 0.02)
+    monkeypatch.setattr(kube_feed, "LOST_PATIENCE_S", 3.0)
+    put(server, TOPICS, "there")
+    told = Told()
+    nonesuch = Resource("fluvio.infinyon.com", "v2", "nonesuches")
+    feed = KubeFeed("stream", [TOPICS, *([nonesuch] if missing else ())], told.take)
     feed.start()
     try:
-        assert "watch" in str(feed.failure())
+        await told.until("topics", "there", False)
+        begun_s = time.monotonic()
+        while feed.failure() is None and time.monotonic() - begun_s < 6.0:
+            put(server, TOPICS, "news")
+            await asyncio.to_thread(time.sleep, 0.05)
+        assert (feed.failure() is not None) is missing
     finally:
         await feed.stop()

@@ -124,6 +124,16 @@ def held_up_by(group: StoredObject, state: ClusterState) -> StoredObject | None:
     return None
 
 
+def is_leaving(spu: StoredObject, state: ClusterState) -> bool:
+    """Whether the SPU goes as soon as it holds nothing: it must not be given anything more."""
+    if spu.deletion_requested:
+        return True
+    group = None if spu.owner is None else state.get(Kind.SPU_GROUP, spu.owner.name)
+    if group is None or spu.owner is None or group.uid != spu.owner.uid:
+        return False
+    return group.deletion_requested or member_number(group, spu) >= group.spec.replicas
+
+
 def _members(group: StoredObject, state: ClusterState) -> list[Decision]:
     assert state.member_spec is not None
     decisions: list[Decision] = []

@@ -44,6 +44,7 @@ from fluvio_sc.core.actions import (
 )
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
+from fluvio_sc.core.reconcile.spu_group import is_leaving
 from fluvio_sc.core.scheduler import (
     EligibleSpu,
     Placement,
@@ -162,7 +163,7 @@ def _place(
         spus=[
             EligibleSpu(spu.spec.id, spu.spec.rack)
             for spu in state.of(Kind.SPU)
-            if state.spu_is_online(spu.spec.id)
+            if state.spu_is_online(spu.spec.id) and not is_leaving(spu, state)
         ],
         roles=RoleCounts(partition.spec.replicas for partition in state.of(Kind.PARTITION)),
         ignore_racks=ignore_racks,
