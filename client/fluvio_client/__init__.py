@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fluvio_client.admin import Admin, Change, Event
-    from fluvio_client.consumer.consumer import Batch, Commit, Consumer, ConsumerConfig, Record
+    from fluvio_client.consumer.config import (
+        Commit,
+        ConsumerConfig,
+        ConsumerStats,
+        OnError,
+        OnEvicted,
+    )
+    from fluvio_client.consumer.consumer import Consumer
     from fluvio_client.consumer.offsets import Offset
+    from fluvio_client.consumer.record import Batch, Record, TopicPartition
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
     from fluvio_client.producer.delivery import Delivery, RecordMetadata
@@ -36,14 +44,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Admin": "fluvio_client.admin",
-    "Batch": "fluvio_client.consumer.consumer",
+    "Batch": "fluvio_client.consumer.record",
     "BatchCompression": "fluvio_protocol.record.compression",
     "Change": "fluvio_client.admin",
     "ClientError": "fluvio_client.errors",
-    "Commit": "fluvio_client.consumer.consumer",
+    "Commit": "fluvio_client.consumer.config",
     "CompressionType": "fluvio_protocol.types",
     "Consumer": "fluvio_client.consumer.consumer",
-    "ConsumerConfig": "fluvio_client.consumer.consumer",
+    "ConsumerConfig": "fluvio_client.consumer.config",
+    "ConsumerStats": "fluvio_client.consumer.config",
     "Delivery": "fluvio_client.producer.delivery",
     "Event": "fluvio_client.admin",
     "Fluvio": "fluvio_client.fluvio",
@@ -51,15 +60,18 @@ _HOMES = {
     "HashOrRoundRobin": "fluvio_client.producer.partitioner",
     "Isolation": "fluvio_protocol.types",
     "Metadata": "fluvio_protocol.metadata.kinds",
+    "OnError": "fluvio_client.consumer.config",
+    "OnEvicted": "fluvio_client.consumer.config",
     "Offset": "fluvio_client.consumer.offsets",
     "Partitioner": "fluvio_client.producer.partitioner",
     "Producer": "fluvio_client.producer.producer",
     "ProducerConfig": "fluvio_client.producer.producer",
     "ProfileStore": "fluvio_client.profile",
-    "Record": "fluvio_client.consumer.consumer",
+    "Record": "fluvio_client.consumer.record",
     "RecordMetadata": "fluvio_client.producer.delivery",
     "RetryPolicy": "fluvio_client.retry",
     "SpecificPartition": "fluvio_client.producer.partitioner",
+    "TopicPartition": "fluvio_client.consumer.record",
     "connect": "fluvio_client.fluvio",
 }
 
@@ -73,6 +85,7 @@ __all__ = [
     "CompressionType",
     "Consumer",
     "ConsumerConfig",
+    "ConsumerStats",
     "Delivery",
     "Event",
     "Fluvio",
@@ -81,6 +94,8 @@ __all__ = [
     "Isolation",
     "Metadata",
     "Offset",
+    "OnError",
+    "OnEvicted",
     "Partitioner",
     "Producer",
     "ProducerConfig",
@@ -89,6 +104,7 @@ __all__ = [
     "RecordMetadata",
     "RetryPolicy",
     "SpecificPartition",
+    "TopicPartition",
     "connect",
 ]
 

@@ -11,11 +11,14 @@
         VersionMismatch              the cluster is too old
         LookupTimedOut               the cluster's metadata did not arrive
         TopicNotFound                PartitionNotFound
+        ManagedObject                belongs to another object, which is changed instead
+        NotChangeable                Fluvio's protocol has no request for the change
+        WaitTimedOut                 an object did not become what was waited for
         ServerError                  a server answered with an error code
           AdminError                 AlreadyExists, NotFound, PermissionDenied, InvalidRequest,
                                      SystemObject
           NotLeader                  retriable, refresh_metadata
-          SmartModuleError
+          SmartModuleError           SmartModuleRuntimeError
         ProducerError                RecordTooLarge, QueueFull, DeliveryFailed,
                                      CompressionMismatch, ProducerClosed
         ConsumerError                OffsetEvicted, OffsetOutOfRange, OffsetManagementDisabled,
@@ -25,10 +28,13 @@
 retry policy, so that producers and consumers retry by attribute, never by a list of codes.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from fluvio_client.likeness import not_found_text
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.types import ReplicaKey
 from fluvio_socket.errors import ConnectFailed, ConnectionLost, RequestTimedOut, SocketError
 
 __all__ = [
@@ -45,7 +51,9 @@ __all__ = [
     "FluvioError",
     "InvalidRequest",
     "LookupTimedOut",
+    "ManagedObject",
     "NoActiveProfile",
+    "NotChangeable",
     "NotFound",
     "NotLeader",
     "OffsetEvicted",
@@ -61,16 +69,23 @@ __all__ = [
     "RequestTimedOut",
     "ServerError",
     "SmartModuleError",
+    "SmartModuleRuntimeError",
     "SocketError",
     "SystemObject",
     "TopicNotFound",
     "VersionMismatch",
+    "WaitTimedOut",
     "server_error",
 ]
 
 
 class ClientError(FluvioError):
-    """Root of what the client itself raises."""
+    """Root of what the client itself raises.
+
+    replica: the partition that a consumer met it in
+    """
+
+    replica: ReplicaKey | None = None
 
 
 class ConfigError(ClientError):
@@ -100,8 +115,9 @@ class TopicNotFound(ClientError):
 
     code: ClassVar[ErrorCode] = ErrorCode.TOPIC_NOT_FOUND
 
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"Topic not found: {topic}")
+    def __init__(self, topic: str, known: Iterable[str] = ()) -> None:
+        """known: names of topics that there are, for a suggestion."""
+        super().__init__(not_found_text("Topic", topic, known))
         self.topic = topic
 
 
@@ -112,6 +128,20 @@ class PartitionNotFound(ClientError):
         super().__init__(f"Partition not found: {topic}-{partition}")
         self.topic = topic
         self.partition = partition
+
+
+class ManagedObject(ClientError):
+    """The object belongs to another one, and is changed through that alone."""
+
+
+class NotChangeable(ClientError):
+    """An object differs from what is wanted in a way that no request can change."""
+
+
+class WaitTimedOut(ClientError):
+    """An object did not become in time what was waited for."""
+
+    retriable: ClassVar[bool] = True
 
 
 class ServerError(ClientError):
@@ -160,6 +190,36 @@ class NotLeader(ServerError):
 
 class SmartModuleError(ServerError):
     """A SmartModule is missing, does not start, or failed."""
+
+
+class SmartModuleRuntimeError(SmartModuleError):
+    """A SmartModule could not process one record; the text is its author's, with the record."""
+
+    @property
+    def hint(self) -> str:
+        """What the author says about it."""
+        return str(self.status.payload[0].hint)
+
+    @property
+    def offset(self) -> int:
+        """Offset of the record."""
+        return int(self.status.payload[0].offset)
+
+    @property
+    def kind(self) -> str:
+        """What the module is: `filter`, `map`, `array_map`, `aggregate`, `filter_map`, ..."""
+        return str(self.status.payload[0].kind.name).lower()
+
+    @property
+    def key(self) -> bytes | None:
+        """Key of the record."""
+        key: bytes | None = self.status.payload[0].record_key
+        return key
+
+    @property
+    def value(self) -> bytes:
+        """Value of the record."""
+        return bytes(self.status.payload[0].record_value)
 
 
 class ProducerError(ClientError):
@@ -389,6 +449,8 @@ def server_error(
         return OffsetEvicted(offset=offset, next_available=next_available)
     if code is ErrorCode.OFFSET_OUT_OF_RANGE:
         return OffsetOutOfRange(text)
+    if code is ErrorCode.SMART_MODULE_RUNTIME_ERROR:
+        return SmartModuleRuntimeError(text, status)
     if 6000 <= code < 7000:
         return SmartModuleError(text, status)
     return _ADMIN_CLASSES.get(code, ServerError)(text, status)

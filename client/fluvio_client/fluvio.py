@@ -9,12 +9,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, overload
 
 from fluvio_client.admin import Admin
-from fluvio_client.consumer.consumer import Commit, Consumer, ConsumerConfig
+from fluvio_client.consumer.config import (
+    MAX_BYTES_DEFAULT,
+    Commit,
+    ConsumerConfig,
+    OnError,
+    OnEvicted,
+)
+from fluvio_client.consumer.consumer import Consumer
 from fluvio_client.consumer.offsets import Offset
-from fluvio_client.errors import ClientError, ConfigError
+from fluvio_client.consumer.record import Record
+from fluvio_client.consumer.selection import Topics, select
+from fluvio_client.errors import ClientError, ConfigError, FluvioError
 from fluvio_client.metadata import Address
 from fluvio_client.producer.partitioner import Partitioner
 from fluvio_client.producer.producer import Producer, ProducerConfig
@@ -61,10 +70,20 @@ def connect(
         address, use_local = cluster.endpoint, cluster.use_spu_local_address
     return Fluvio(
         parse_address(address),
-        client_id=client_id or DEFAULT_CLIENT_ID,
+        client_id=client_id or os.environ.get("FLUVIO_CLIENT_ID") or DEFAULT_CLIENT_ID,
         use_spu_local_address=use_local,
         timeout_s=timeout_s,
+        max_fetch_bytes=_fetch_bytes_of_environment(),
     )
+
+
+def _fetch_bytes_of_environment() -> int:
+    text = os.environ.get("FLV_CLIENT_MAX_FETCH_BYTES")
+    if not text:
+        return MAX_BYTES_DEFAULT
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ConfigError(f'FLV_CLIENT_MAX_FETCH_BYTES is "{text}": expected a number of bytes')
+    return int(text)
 
 
 def parse_address(text: str) -> Address:
@@ -95,8 +114,10 @@ class Fluvio:
         client_id: str,
         use_spu_local_address: bool = False,
         timeout_s: float = 10.0,
+        max_fetch_bytes: int = MAX_BYTES_DEFAULT,
     ) -> None:
         """Use `connect`."""
+        self._max_fetch_bytes = max_fetch_bytes
         self._session = Session(
             address,
             client_id=client_id,
@@ -147,31 +168,57 @@ class Fluvio:
             self._session, topic, replace(config or ProducerConfig(), **options), partitioner
         )
 
+    @overload
     def consumer(
         self,
-        topic: str,
+        topics: Topics,
+        *,
+        on_error: Literal["yield"],
+        partitions: Sequence[int] | int | None = None,
+        config: ConsumerConfig | None = None,
+        **options: Any,
+    ) -> Consumer[Record | FluvioError]: ...
+
+    @overload
+    def consumer(
+        self,
+        topics: Topics,
         *,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
-    ) -> Consumer:
-        """A consumer of one topic, to be entered with `async with`.
+    ) -> Consumer[Record]: ...
 
-        partitions: one, several, or None for all; then also those that come later
+    def consumer(
+        self,
+        topics: Topics,
+        *,
+        partitions: Sequence[int] | int | None = None,
+        config: ConsumerConfig | None = None,
+        **options: Any,
+    ) -> Consumer[Any]:
+        """A consumer, to be entered with `async with`.
+
+        topics:     one, several, or a mapping of topics to partitions
+        partitions: of each topic: one, several, or None for all; then also those that come later
         options:    fields of ConsumerConfig, over those of `config`; start also as a number,
-                    "beginning" or "end", isolation and commit by name. Raises TypeError for an
-                    unknown option, ValueError for a bad value, OffsetManagementDisabled.
+                    "beginning" or "end", isolation, commit, on_error and on_evicted by name.
+                    Raises TypeError for an unknown option, ValueError for a bad value,
+                    OffsetManagementDisabled.
         """
         if "start" in options:
             options["start"] = Offset.of(options["start"])
         if isinstance(options.get("isolation"), str):
             options["isolation"] = enum_named(Isolation, options["isolation"])
-        if "commit" in options:
-            options["commit"] = Commit(options["commit"])
-        if isinstance(partitions, int):
-            partitions = [partitions]
+        for name, kind in (("commit", Commit), ("on_error", OnError), ("on_evicted", OnEvicted)):
+            if name in options:
+                options[name] = kind(options[name])
+        if config is None:
+            options.setdefault("max_bytes", self._max_fetch_bytes)
         return Consumer(
-            self._session, topic, partitions, replace(config or ConsumerConfig(), **options)
+            self._session,
+            select(topics, partitions),
+            replace(config or ConsumerConfig(), **options),
         )
 
 

@@ -56,7 +56,7 @@ async def test_a_profile_leads_to_the_cluster(local_cluster: Any) -> None:
 async def test_topics(local_cluster: Any) -> None:
     async with client_of(local_cluster) as client:
         topics = client.admin.topics
-        name = await new_topic(client, partitions=3, retention_s=3600, segment_size_bytes=10_000)
+        name = await new_topic(client, partitions=3, retention="1h", segment_size=10_000)
         found = await topics.get(name)
         shape = shapes.topic(found)
         assert shape["spec"]["replicas"]["computed"]["partitions"] == 3
@@ -102,7 +102,7 @@ async def test_a_topic_without_enough_spus(local_cluster: Any) -> None:
     async with client_of(local_cluster) as client:
         name = new_name()
         with pytest.raises(ServerError, match="not provisioned"):
-            await client.admin.topics.create(name, replication=5, timeout_s=1)
+            await client.admin.topics.create(name, replication=5, wait=1)
         begun = time.monotonic()
         with pytest.raises(FluvioError, match="insufficient resources"):
             await client.producer(name).start()
@@ -297,7 +297,7 @@ async def test_following_sees_what_comes(local_cluster: Any) -> None:
                 async with asyncio.timeout(10):
                     record = await anext(consumer)
                 assert (record.offset, record.text) == (5 + number, f"new {number}")
-            assert consumer.position() == {0: 25}
+            assert consumer.position() == {(topic, 0): 25}
 
 
 async def test_two_consumers_and_a_producer_share_connections(local_cluster: Any) -> None:

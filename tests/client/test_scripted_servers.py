@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fluvio_client import Offset, ProducerConfig, RetryPolicy, connect
+from fluvio_client import Offset, ProducerConfig, Record, RetryPolicy, connect
 from fluvio_client.errors import (
     ConnectFailed,
     ConsumerError,
@@ -17,10 +17,16 @@ from fluvio_client.errors import (
     OffsetEvicted,
     ProducerClosed,
     ServerError,
+    SmartModuleRuntimeError,
     TopicNotFound,
     VersionMismatch,
 )
-from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
+from fluvio_protocol.api.error_code import (
+    SUCCESS,
+    ErrorStatus,
+    SmartModuleErrorKind,
+    SmartModuleRuntimeFailure,
+)
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind, Metadata
 from fluvio_protocol.metadata.partition import (
@@ -501,7 +507,86 @@ async def test_evicted_offsets_resume_or_raise(scripted: Any) -> None:
         assert await read(client, 1, start=0, follow=False) == [(7, b"h")]
         spu.answers = answers()
         with pytest.raises(OffsetEvicted):
-            await read(client, 1, start=0, resume_evicted=False)
+            await read(client, 1, start=0, on_evicted="raise")
+
+
+def failed_record(offset: int) -> ErrorStatus:
+    failure = SmartModuleRuntimeFailure(
+        hint="no number", offset=WireOffset(offset), kind=SmartModuleErrorKind.FILTER,
+        record_key=b"k", record_value=b"two",
+    )  # fmt: skip
+    return ErrorStatus(ErrorCode.SMART_MODULE_RUNTIME_ERROR, (failure,))
+
+
+def one_bad_record() -> dict[Any, Any]:
+    """Offset 1 fails in a SmartModule, and offset 2 is damaged on its way."""
+    damaged = bytearray(batch(2, b"c"))
+    damaged[-1] ^= 0xFF
+
+    return {
+        FetchOffsetsRequest: bounds(0, 4),
+        StreamFetchRequest: lambda request: (
+            [slice_of(batch(0, b"a"), error=failed_record(1))]
+            if request.fetch_offset == 0
+            else [slice_of(bytes(damaged) + batch(3, b"d"))]
+        ),
+        UpdateOffsetsRequest: acknowledged,
+    }
+
+
+@pytest.mark.asyncio
+async def test_errors_among_the_records(scripted: Any) -> None:
+    """Every record but the one that failed, each in its place, by all three policies."""
+    async with scripted(one_bad_record()) as (client, spu):
+        async with client.consumer("events", start=0, follow=False, on_error="yield") as consumer:
+            found = [await anext(consumer) for _ in range(2)]
+            for connection in tuple(spu.connections):
+                connection.close("test")  # the stream is taken up behind the record that failed
+            found += [item async for item in consumer]
+        assert [item.offset for item in found if isinstance(item, Record)] == [0, 3]
+        failed, damaged = found[1:3]
+        assert isinstance(failed, SmartModuleRuntimeError)
+        assert (failed.hint, failed.offset, failed.kind) == ("no number", 1, "filter")
+        assert (failed.key, failed.value, str(failed.replica)) == (b"k", b"two", "events-0")
+        assert isinstance(damaged, ConsumerError)
+        assert "checksum" in str(damaged)
+        assert str(damaged.replica) == "events-0"
+
+
+@pytest.mark.asyncio
+async def test_errors_that_are_raised_do_not_end_the_iteration(scripted: Any) -> None:
+    answers = {
+        FetchOffsetsRequest: bounds(0, 3),
+        StreamFetchRequest: streams(
+            [slice_of(batch(0, b"a"), error=failed_record(1)), slice_of(batch(1, b"b", b"c"))]
+        ),
+        UpdateOffsetsRequest: acknowledged,
+    }
+    async with (
+        scripted(answers) as (client, spu),
+        client.consumer("events", start=0, follow=False) as consumer,
+    ):
+        assert (await anext(consumer)).offset == 0
+        with pytest.raises(SmartModuleRuntimeError, match="no number"):
+            await anext(consumer)
+        assert [record.offset async for record in consumer] == [2], "from the failed one on"
+        updates = [one for one in spu.asked if isinstance(one, UpdateOffsetsRequest)]
+        assert updates[0].offsets[0].offset == 2, "and the server is told so"
+
+
+@pytest.mark.asyncio
+async def test_errors_that_are_skipped_are_counted(scripted: Any) -> None:
+    deleted = ErrorStatus(ErrorCode.TOPIC_DELETED)
+    answers = {
+        FetchOffsetsRequest: bounds(0, 9),
+        StreamFetchRequest: streams([slice_of(batch(0, b"a"), error=deleted)]),
+    }
+    async with (
+        scripted(answers) as (client, _spu),
+        client.consumer("events", start=0, follow=False, on_error="skip") as consumer,
+    ):
+        assert [record.value async for record in consumer] == [b"a"]
+        assert consumer.stats().errors_skipped == 1
 
 
 @pytest.mark.asyncio

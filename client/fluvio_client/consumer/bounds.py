@@ -34,20 +34,20 @@ class PartitionBounds:
 
 
 async def fetch_bounds(
-    session: Session, topic: str, partitions: Iterable[PartitionId], retry: RetryPolicy = REQUEST
-) -> dict[PartitionId, PartitionBounds]:
-    """Bounds of all these partitions of a topic.
+    session: Session, keys: Iterable[ReplicaKey], retry: RetryPolicy = REQUEST
+) -> dict[ReplicaKey, PartitionBounds]:
+    """Bounds of all these partitions.
 
     Raises: the error that is not worth retrying, or the last one when time is up.
     """
     loop = asyncio.get_running_loop()
     backoff = retry.backoff()
     deadline = None if retry.total_s is None else loop.time() + retry.total_s
-    found: dict[PartitionId, PartitionBounds] = {}
-    missing = set(partitions)
+    found: dict[ReplicaKey, PartitionBounds] = {}
+    missing = set(keys)
     while missing:
         generation = session.metadata.generation
-        error = await _ask_leaders(session, topic, sorted(missing), found)
+        error = await _ask_leaders(session, sorted(missing), found)
         missing.difference_update(found)
         if error is not None:
             delay_s = backoff.next_delay_s()
@@ -60,17 +60,16 @@ async def fetch_bounds(
 
 async def _ask_leaders(
     session: Session,
-    topic: str,
-    partitions: list[PartitionId],
-    found: dict[PartitionId, PartitionBounds],
+    keys: list[ReplicaKey],
+    found: dict[ReplicaKey, PartitionBounds],
 ) -> FluvioError | None:
     """Ask every leader once; returns a retriable error of those that did not answer."""
     failed: FluvioError | None = None
-    groups: dict[MultiplexedConnection, list[PartitionId]] = {}
-    for partition in partitions:
+    groups: dict[MultiplexedConnection, dict[str, list[PartitionId]]] = {}
+    for key in keys:
         try:
-            connection = await session.leader(ReplicaKey(topic, partition))
-            groups.setdefault(connection, []).append(partition)
+            connection = await session.leader(key)
+            groups.setdefault(connection, {}).setdefault(key.topic, []).append(key.partition)
         except FluvioError as error:
             if not error.retriable:
                 raise
@@ -78,16 +77,23 @@ async def _ask_leaders(
     for connection, group in groups.items():
         try:
             response: FetchOffsetsResponse = await connection.request(
-                FetchOffsetsRequest(topics=(TopicPartitions(name=topic, partitions=tuple(group)),))
+                FetchOffsetsRequest(
+                    topics=tuple(
+                        TopicPartitions(name=topic, partitions=tuple(partitions))
+                        for topic, partitions in group.items()
+                    )
+                )
             )
-            for entry in (entry for one in response.topics for entry in one.partitions):
+            for topic, entry in (
+                (one.name, entry) for one in response.topics for entry in one.partitions
+            ):
                 if entry.error_code:
                     refused = server_error(entry.error_code)
                     if not refused.retriable:
                         raise refused
                     failed = refused
                 else:
-                    found[entry.partition] = PartitionBounds(
+                    found[ReplicaKey(topic, entry.partition)] = PartitionBounds(
                         entry.start_offset, entry.last_stable_offset
                     )
         except FluvioError as error:
@@ -97,13 +103,13 @@ async def _ask_leaders(
     return failed
 
 
-async def fetch_stored(session: Session, topic: str, consumer_id: str) -> dict[PartitionId, int]:
+async def fetch_stored(session: Session, consumer_id: str) -> dict[ReplicaKey, int]:
     """Offsets of the last records that a consumer consumed, of the partitions it is known for."""
     response: FetchConsumerOffsetsResponse = await session.ask_consumer_offsets(
         FetchConsumerOffsetsRequest(filter_opts=ConsumerOffsetFilter(consumer_id=consumer_id))
     )
     return {
-        stored.replica.partition: stored.offset
+        stored.replica: stored.offset
         for stored in response.consumers
-        if stored.consumer_id == consumer_id and stored.replica.topic == topic
+        if stored.consumer_id == consumer_id
     }

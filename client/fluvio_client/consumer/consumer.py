@@ -1,173 +1,95 @@
-"""Reads the records of one topic, from all its partitions or from some.
+"""Reads the records of topics, from all their partitions or from some.
 
 Made by `Fluvio.consumer`; used by one event loop and one reader at a time. Each partition has a
-stream of its own (`stream`), and this hands out what they bring in the order in which it came:
-records of one partition in order, no order between partitions.
+stream of its own (`stream`), and `merge` puts together what they bring: records of one partition
+in order, no order between partitions, and none waits for ever behind another.
 
 Invariants: every partition keeps its own position, so a lost connection neither repeats nor skips
-a record; what was read and not handed out is bounded by one slice per partition, and by
+a record; what was read and not handed out is bounded by two slices per partition, and by
 `buffer_bytes_max` in all; with `commit="auto"` a record counts as consumed when the next one is
 asked for, so a crash repeats it rather than losing it.
 """
 
 import asyncio
-import json
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from fluvio_client.consumer.bounds import PartitionBounds, fetch_bounds, fetch_stored
+from fluvio_client.consumer.config import (
+    BUFFER_BYTES_MAX,
+    MAX_BYTES_DEFAULT,
+    Commit,
+    ConsumerConfig,
+    ConsumerStats,
+    OnError,
+    OnEvicted,
+)
+from fluvio_client.consumer.merge import Merge, PartitionState
 from fluvio_client.consumer.offsets import Offset, resolve_offset
-from fluvio_client.consumer.stream import PartitionStream, Slice, StreamConfig, StreamEnd
+from fluvio_client.consumer.record import Batch, Record, TopicPartition
+from fluvio_client.consumer.selection import Selection
+from fluvio_client.consumer.stream import PartitionStream, StreamConfig
 from fluvio_client.errors import (
     ConsumerClosed,
     ConsumerError,
     FluvioError,
     OffsetManagementDisabled,
 )
-from fluvio_client.retry import CONSUME, RetryPolicy
 from fluvio_client.session import Session
-from fluvio_protocol.record.record_set import RecordTuple
-from fluvio_protocol.types import Isolation, PartitionId, ReplicaKey
+from fluvio_protocol.types import PartitionId, ReplicaKey
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Item = TypeVar("Item", default=Record, covariant=True)
+else:
+    from typing import TypeVar
+
+    Item = TypeVar("Item", covariant=True)
+
+__all__ = [
+    "BUFFER_BYTES_MAX",
+    "MAX_BYTES_DEFAULT",
+    "Batch",
+    "Commit",
+    "Consumer",
+    "ConsumerConfig",
+    "ConsumerStats",
+    "OnError",
+    "OnEvicted",
+    "Record",
+    "TopicPartition",
+]
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES_DEFAULT = 1_048_576
-BUFFER_BYTES_MAX = 64 * 1024 * 1024
 SLICE_BYTES_MIN = 64 * 1024
 CLOSE_TIMEOUT_S = 2.0
-FROM_NOW_ON = Offset.end()
+NEWS_TIMEOUT_S = 60.0
 
 
-class Record(NamedTuple):
-    """One record. A tuple, because millions of them are made per second."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    """ms since 1970; -1 means none"""
-    key: bytes | None
-    value: bytes
-
-    @property
-    def text(self) -> str:
-        """The value as UTF-8. Raises UnicodeDecodeError."""
-        return self.value.decode()
-
-    @property
-    def key_text(self) -> str | None:
-        """The key as UTF-8. Raises UnicodeDecodeError."""
-        return None if self.key is None else self.key.decode()
-
-    @property
-    def time(self) -> datetime | None:
-        """When the producer made it, in UTC."""
-        return None if self.timestamp < 0 else datetime.fromtimestamp(self.timestamp / 1000, UTC)
-
-    def json(self) -> Any:
-        """The value parsed as JSON. Raises ValueError."""
-        return json.loads(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of one partition that were stored together.
-
-    tuples: (offset, timestamp, key, value) of each, for those who want no objects
-    """
-
-    topic: str
-    partition: int
-    tuples: list[RecordTuple]
-
-    def __len__(self) -> int:
-        return len(self.tuples)
-
-    def __iter__(self) -> Iterator[Record]:
-        topic, partition, new = self.topic, self.partition, tuple.__new__
-        for found in self.tuples:
-            yield new(Record, (topic, partition, *found))
-
-
-class Commit(StrEnum):
-    """Who says what was consumed."""
-
-    NONE = "none"
-    MANUAL = "manual"
-    AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerConfig:
-    """Settings of a consumer.
-
-    start:            where to begin; only records that arrive from now on, unless told otherwise
-    follow:           wait for new records; otherwise end with what was there at the start
-    until:            end before this offset in every partition, also when following
-    max_bytes:        of batches in one response of an SPU
-    buffer_bytes_max: bound for all partitions together; it lowers max_bytes for many partitions
-    isolation:        read to the log end, or only what is committed
-    consumer_id:      resume after the stored offset of this consumer
-    commit:           what stores offsets; all but `none` need a consumer id
-    flush_interval_s: how often `commit="auto"` sends them
-    resume_evicted:   go on when retention removed the next record; otherwise raise OffsetEvicted
-    retry:            for lost connections and moved leaders
-    """
-
-    start: Offset = FROM_NOW_ON
-    follow: bool = True
-    until: int | None = None
-    max_bytes: int = MAX_BYTES_DEFAULT
-    buffer_bytes_max: int = BUFFER_BYTES_MAX
-    isolation: Isolation = Isolation.READ_UNCOMMITTED
-    consumer_id: str | None = None
-    commit: Commit = Commit.NONE
-    flush_interval_s: float = 10.0
-    resume_evicted: bool = True
-    retry: RetryPolicy = CONSUME
-
-    def __post_init__(self) -> None:
-        if self.commit is not Commit.NONE and self.consumer_id is None:
-            raise OffsetManagementDisabled("Consumer id is required when using offset strategy")
-        if self.max_bytes < 1 or self.buffer_bytes_max < 1 or self.flush_interval_s <= 0:
-            raise ValueError("sizes and intervals of a consumer must be positive")
-
-
-class Consumer:
+class Consumer(Generic[Item]):
     """Use as `async with client.consumer(topic) as consumer`, then `async for record in consumer`.
 
     A consumer is read by records, by `batches`, or by `next_batch`: one of them at a time.
+    With `on_error="yield"` errors come among the records.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        topic: str,
-        partitions: Sequence[int] | None,
-        config: ConsumerConfig,
-    ) -> None:
-        """Use `Fluvio.consumer`. partitions: None means all, also those that come later."""
-        self.topic = topic
+    def __init__(self, session: Session, selection: Selection, config: ConsumerConfig) -> None:
+        """Use `Fluvio.consumer`."""
+        self.topics = tuple(selection)
         self.config = config
         self._session = session
-        self._wanted = None if partitions is None else [PartitionId(one) for one in partitions]
-        self._streams: dict[PartitionId, PartitionStream] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._inbox: deque[Slice | StreamEnd] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._live_count = 0
-        self._decoding: tuple[Slice, Iterator[list[RecordTuple]]] | None = None
+        self._selection = selection
+        self._merge = Merge()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._records: Iterator[Record] = iter(())
-        self._last: tuple[PartitionId, int] | None = None
+        self._current: PartitionState | None = None
         self._deferred: FluvioError | None = None
-        self._handed_out: dict[PartitionId, int] = {}
-        self._marked: dict[PartitionId, int] = {}
-        self._stored: dict[PartitionId, int] = {}
+        self._left = config.max_records
+        self._stats = ConsumerStats()
         self._auto = config.commit is Commit.AUTO
         self._started = False
         self._closed = False
@@ -188,77 +110,81 @@ class Consumer:
         """
         if self._started:
             return
-        session, topic = self._session, self.topic
-        await session.find_topic(topic)
-        if self._wanted is None:
-            partitions = session.metadata.partition_ids(topic)
-        else:
-            partitions = sorted(set(self._wanted))
-            for partition in partitions:
-                await session.find_partition(topic, partition)
-        stored: Mapping[PartitionId, int] = {}
-        if self.config.consumer_id is not None:
-            stored = await fetch_stored(session, topic, self.config.consumer_id)
-        bounds = await fetch_bounds(session, topic, partitions)
+        session, config = self._session, self.config
+        keys: list[ReplicaKey] = []
+        for topic, wanted in self._selection.items():
+            await session.find_topic(topic)
+            if wanted is None:
+                keys += (ReplicaKey(topic, one) for one in session.metadata.partition_ids(topic))
+            else:
+                keys += [await session.find_partition(topic, one) for one in wanted]
+        stored: Mapping[ReplicaKey, int] = {}
+        if config.consumer_id is not None:
+            stored = await fetch_stored(session, config.consumer_id)
+        bounds = await fetch_bounds(session, keys)
         self._started = True
-        stream_config = self._stream_config(len(partitions))
-        for partition in partitions:
-            self._open_stream(
-                partition,
-                stream_config,
-                position=self._position(bounds[partition], stored.get(partition)),
-                end=bounds[partition].end,
-            )
-        if self._wanted is None and self.config.follow and self.config.until is None:
-            self._live_count += 1  # there may be partitions later, so this never ends by itself
+        for key in keys:
+            position = _resolve(config.start, bounds[key], stored.get(key))
+            state = self._merge.partitions[key] = PartitionState(key, position)
+            state.stop = self._stop(bounds[key])
+        stream_config = self._stream_config()
+        for state in tuple(self._merge.partitions.values()):
+            self._open_stream(state, stream_config)
+        if config.follow and config.until is None and None in self._selection.values():
+            self._merge.endless = True
             self._spawn(self._follow_new_partitions(), "partitions")
         if self._auto:
             self._spawn(self._flush_regularly(), "offsets")
 
-    def _position(self, bounds: PartitionBounds, stored: int | None) -> int:
-        return resolve_offset(self.config.start, start=bounds.start, end=bounds.end, stored=stored)
+    def _stop(self, bounds: PartitionBounds) -> int | None:
+        until = self.config.until
+        stop = None if until is None else _resolve(Offset.of(until), bounds, None)
+        if not self.config.follow:
+            stop = bounds.end if stop is None else min(stop, bounds.end)
+        return stop
 
-    def _stream_config(self, partition_count: int) -> StreamConfig:
-        share = self.config.buffer_bytes_max // (2 * max(1, partition_count))
+    def _stream_config(self) -> StreamConfig:
+        share = self.config.buffer_bytes_max // (2 * max(1, len(self._merge.partitions)))
         return StreamConfig(
             max_bytes=min(self.config.max_bytes, max(share, SLICE_BYTES_MIN)),
             isolation=self.config.isolation,
             consumer_id=self.config.consumer_id,
-            resume_evicted=self.config.resume_evicted,
+            on_evicted=self.config.on_evicted,
             retry=self.config.retry,
+            stats=self._stats,
         )
 
-    def _open_stream(
-        self, partition: PartitionId, config: StreamConfig, *, position: int, end: int
-    ) -> None:
-        stop = self.config.until
-        if not self.config.follow:
-            stop = end if stop is None else min(stop, end)
-        stream = PartitionStream(
+    def _open_stream(self, state: PartitionState, config: StreamConfig) -> None:
+        state.stream = PartitionStream(
             self._session,
-            ReplicaKey(self.topic, partition),
+            state.key,
             config,
-            self,
-            position=position,
-            stop=stop,
+            self._merge,
+            position=state.position,
+            stop=state.stop,
         )
-        self._streams[partition] = stream
-        self._live_count += 1
-        self._spawn(stream.run(), str(stream.key))
+        state.task = self._spawn(state.stream.run(), str(state.key))
 
-    def _spawn(self, work: Any, name: str) -> None:
-        self._tasks.append(self._session.spawn(work, name=f"consumer-{name}"))
+    def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+        task = self._session.spawn(work, name=f"consumer-{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _follow_new_partitions(self) -> None:
         """Read partitions that are added later, from their first record on."""
-        metadata = self._session.metadata
+        metadata, partitions = self._session.metadata, self._merge.partitions
         while True:
             generation = metadata.generation
-            for partition in metadata.partition_ids(self.topic):
-                if partition not in self._streams:
-                    config = self._stream_config(len(self._streams) + 1)
-                    self._open_stream(partition, config, position=0, end=0)
-            await metadata.wait_change(generation, 60.0)
+            for topic, wanted in self._selection.items():
+                if wanted is not None:
+                    continue
+                for number in metadata.partition_ids(topic):
+                    key = ReplicaKey(topic, number)
+                    if key not in partitions:
+                        partitions[key] = PartitionState(key, 0)
+                        self._open_stream(partitions[key], self._stream_config())
+            await metadata.wait_change(generation, NEWS_TIMEOUT_S)
 
     async def close(self) -> None:
         """Send the offsets that were marked, then stop. Later calls do nothing."""
@@ -266,120 +192,79 @@ class Consumer:
             return
         self._closed = True
         try:
-            if self._started and self._marked != self._stored:
+            if self._started and any(True for _ in self._unstored()):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._store_marked()
         except (TimeoutError, FluvioError) as error:
-            log.warning(
-                "topic=%s consumer=%s offsets not stored reason=%s",
-                self.topic, self.config.consumer_id, error or "timed out",
-            )  # fmt: skip
+            self._warn_not_stored(error)
         finally:
-            for task in self._tasks:
+            tasks = tuple(self._tasks)
+            for task in tasks:
                 task.cancel()
-            self._wake()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    # The streams put, this takes
-
-    def deliver(self, item: Slice | StreamEnd) -> None:
-        """For the streams: put something in, in the order in which it came."""
-        self._inbox.append(item)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _next_batch(self) -> Batch | None:
-        """The next batch with records in it; None when there will be no more.
-
-        Raises: what a stream ended with. The other partitions go on when asked again.
-        """
-        if not self._started:
-            raise ConsumerClosed("the consumer was not started: use `async with`")
-        if self._deferred is not None:
-            error, self._deferred = self._deferred, None
-            raise error
-        while True:
-            if self._closed:
-                raise ConsumerClosed(f"the consumer of {self.topic} is closed")
-            if self._decoding is not None:
-                found, batches = self._decoding
-                try:
-                    tuples = next(batches, None)
-                except ConsumerError:
-                    self._decoding = None
-                    raise
-                if tuples is not None:
-                    return Batch(self.topic, found.stream.key.partition, tuples)
-                self._decoding = None
-            while not self._inbox:
-                if not self._live_count:
-                    return None
-                await self._wait_for_inbox()
-            item = self._inbox.popleft()
-            if isinstance(item, Slice):
-                item.stream.taken()
-                self._decoding = (item, item.batches())
-            else:
-                self._live_count -= 1
-                if item.error is not None:
-                    raise item.error
-
-    async def _wait_for_inbox(self) -> None:
-        if self._waiter is not None:
-            raise RuntimeError("a consumer has one reader at a time")
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._closed:
-            raise ConsumerClosed(f"the consumer of {self.topic} is closed")
+            self._merge.wake()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Reading
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Record:
+    async def __anext__(self) -> Item:
+        """The next record, or error with `on_error="yield"`.
+
+        Raises: StopAsyncIteration at the end; with `on_error="raise"` what a stream met, and the
+                reading goes on when asked again; ConsumerClosed.
+        """
         if self._auto:
-            self._mark_last()
+            self._mark_current()
         while True:
+            if self._left == 0:
+                raise StopAsyncIteration
             record = next(self._records, None)
             if record is not None:
-                self._last = (PartitionId(record.partition), record.offset)
-                self._handed_out[self._last[0]] = record.offset
-                return record
-            batch = await self._next_batch()
-            if batch is None:
+                if self._left is not None:
+                    self._left -= 1
+                self._current.position = record[2] + 1  # type: ignore[union-attr]  # set with it
+                return record  # type: ignore[return-value]  # an Item is a Record at least
+            found = await self._next_found()
+            if isinstance(found, Batch):
+                self._records = iter(found)
+            elif found is None:
                 raise StopAsyncIteration
-            self._records = iter(batch)
+            else:
+                return found  # type: ignore[return-value]  # the caller asked for errors
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    @overload
+    def batches(self: "Consumer[Record]") -> AsyncIterator[Batch]: ...
+
+    @overload
+    def batches(self: "Consumer[Record | FluvioError]") -> AsyncIterator[Batch | FluvioError]: ...
+
+    async def batches(self) -> AsyncIterator[Any]:
         """Whole batches, the quick way: no task switch per record."""
+        self._records = iter(())
+        self._merge.reopen()
         while True:
             if self._auto:
-                self._mark_last()
-            batch = await self._next_batch()
-            if batch is None:
+                self._mark_current()
+            found = await self._next_found() if self._left != 0 else None
+            if found is None:
                 return
-            self._last = (PartitionId(batch.partition), batch.tuples[-1][0])
-            self._handed_out[self._last[0]] = self._last[1]
-            yield batch
+            if isinstance(found, Batch):
+                if self._left is not None:
+                    found = replace(found, tuples=found.tuples[: self._left])
+                    self._left -= len(found)
+                assert self._current is not None, "a batch comes from a partition"
+                self._current.position = found.tuples[-1][0] + 1
+            yield found
 
-    def _mark_last(self) -> None:
-        if self._last is not None:
-            self._marked[self._last[0]] = self._last[1]
-
-    async def next_batch(self, max_records: int = 500, timeout_s: float = 1.0) -> list[Record]:
+    async def next_batch(self, max_records: int = 500, timeout_s: float = 1.0) -> list[Item]:
         """What comes within the timeout, and at most so many; empty when nothing came."""
-        records: list[Record] = []
+        records: list[Item] = []
         try:
             async with asyncio.timeout(timeout_s):
                 records.append(await anext(self))
-                while len(records) < max_records and (self._inbox or self._decoding):
+                while len(records) < max_records and self._merge.ready:
                     records.append(await anext(self))
         except (TimeoutError, StopAsyncIteration):
             pass
@@ -395,7 +280,7 @@ class Consumer:
         *,
         max_records: int | None = None,
         max_bytes: int | None = None,
-    ) -> list[Record]:
+    ) -> list[Item]:
         """The records from `offset` to what is the end at this moment: a finite list.
 
         Independent of this consumer's own reading; needs no `async with`.
@@ -403,56 +288,169 @@ class Consumer:
         max_records: stop after so many
         max_bytes:   stop after so many bytes of keys and values, with at least one record
         """
-        config = ConsumerConfig(
+        config = replace(
+            self.config,
             start=self.config.start if offset is None else Offset.of(offset),
             follow=False,
-            until=self.config.until,
-            max_bytes=self.config.max_bytes,
-            isolation=self.config.isolation,
-            resume_evicted=self.config.resume_evicted,
-            retry=self.config.retry,
+            max_records=self.config.max_records if max_records is None else max_records,
+            consumer_id=None,
+            commit=Commit.NONE,
         )
-        records: list[Record] = []
+        items: list[Item] = []
         size_bytes = 0
-        async with Consumer(self._session, self.topic, self._wanted, config) as reader:
-            async for batch in reader.batches():
-                for record in batch:
-                    size_bytes += len(record.value) + len(record.key or b"")
-                    too_much = max_bytes is not None and size_bytes > max_bytes and bool(records)
-                    if too_much or (max_records is not None and len(records) >= max_records):
-                        return records
-                    records.append(record)
-        return records
+        async with Consumer[Item](self._session, self._selection, config) as reader:
+            async for item in reader:
+                if isinstance(item, Record):
+                    size_bytes += len(item.value) + len(item.key or b"")
+                    if max_bytes is not None and size_bytes > max_bytes and items:
+                        break
+                items.append(item)
+        return items
 
-    def position(self) -> dict[int, int]:
-        """By partition, the offset after the last record that was handed out."""
-        return {partition: offset + 1 for partition, offset in self._handed_out.items()}
+    async def _next_found(self) -> Batch | FluvioError | None:
+        """The next batch with records in it, or an error to hand out; None at the end.
+
+        Raises: what a stream met. The other partitions go on when asked again.
+        """
+        if not self._started:
+            raise ConsumerClosed("the consumer was not started: use `async with`")
+        if self._deferred is not None:
+            error, self._deferred = self._deferred, None
+            raise error
+        merge = self._merge
+        while True:
+            if self._closed:
+                raise ConsumerClosed(f"the consumer of {', '.join(self.topics)} is closed")
+            taken = merge.take()
+            if taken is None:
+                if merge.over:
+                    return None
+                await merge.wait()
+                continue
+            self._current, found = taken
+            if isinstance(found, Batch) or self.config.on_error is OnError.YIELD:
+                return found
+            if self.config.on_error is OnError.RAISE:
+                raise found
+            self._stats.errors_skipped += 1
+            log.warning("replica=%s skipped error=%s", self._current.key, found)
+
+    # Places
+
+    async def seek(
+        self, place: Offset | int | str, *, topic: str | None = None, partition: int | None = None
+    ) -> None:
+        """Go on reading somewhere else; what was read ahead is forgotten.
+
+        place:            absolute, or counted from what is the beginning or the end now
+        topic, partition: where, else everywhere
+        Raises:           ConsumerError when no such partition is read; errors of the network
+        """
+        states = self._chosen(topic, partition)
+        place = Offset.of(place)
+        bounds = await fetch_bounds(self._session, [state.key for state in states])
+        config = self._stream_config()
+        for state in states:
+            if state is self._current:
+                self._records = iter(())
+                self._current = None
+            if state.task is not None:
+                state.task.cancel()
+            self._merge.move(state, _resolve(place, bounds[state.key], None))
+            self._open_stream(state, config)
+        self._merge.wake()
+
+    def pause(self, *, topic: str | None = None, partition: int | None = None) -> None:
+        """Hand out nothing of these partitions, else of all, and soon read no more of them.
+
+        Raises: ConsumerError when no such partition is read.
+        """
+        for state in self._chosen(topic, partition):
+            if state is self._current:
+                self._records = iter(())  # they stay in their slice, behind the position
+            self._merge.pause(state)
+
+    def resume(self, *, topic: str | None = None, partition: int | None = None) -> None:
+        """Go on with partitions that were paused, where they were.
+
+        Raises: ConsumerError when no such partition is read.
+        """
+        for state in self._chosen(topic, partition):
+            self._merge.resume(state)
+
+    def paused(self) -> list[TopicPartition]:
+        """Partitions that are paused."""
+        return [_public(key) for key, state in self._merge.partitions.items() if state.paused]
+
+    def position(self) -> dict[TopicPartition, int]:
+        """By partition, the offset of the record to be handed out next."""
+        return {_public(key): state.position for key, state in self._merge.partitions.items()}
+
+    async def lag(self) -> dict[TopicPartition, int]:
+        """By partition, how many committed records there are behind the position, right now."""
+        bounds = await fetch_bounds(self._session, self._merge.partitions)
+        return {
+            _public(key): max(0, found.end - self._merge.partitions[key].position)
+            for key, found in bounds.items()
+        }
+
+    def stats(self) -> ConsumerStats:
+        """Counts since the start."""
+        return replace(self._stats)
+
+    def _chosen(self, topic: str | None, partition: int | None) -> Iterable[PartitionState]:
+        states = [
+            state
+            for key, state in self._merge.partitions.items()
+            if topic in (None, key.topic) and partition in (None, key.partition)
+        ]
+        if not states:
+            which = f"{topic or ', '.join(self.topics)}-{'*' if partition is None else partition}"
+            raise ConsumerError(f"this consumer does not read {which}")
+        return states
 
     # Offsets
 
     async def commit(self, record: Record | None = None) -> None:
         """Mark as consumed what was handed out, or one record and all before it in its partition.
 
-        `flush` sends it. Raises: OffsetManagementDisabled.
+        `flush` sends it. Raises: OffsetManagementDisabled; ConsumerError for a record of a
+        partition that is not read.
         """
-        if self.config.commit is Commit.NONE:
-            raise OffsetManagementDisabled("offset management is disabled for this consumer")
+        self._check_managed()
         if record is None:
-            self._marked.update(self._handed_out)
-        else:
-            self._marked[PartitionId(record.partition)] = record.offset
+            for state in self._merge.partitions.values():
+                if state.handed_out is not None:
+                    state.marked = state.handed_out
+            return
+        key = ReplicaKey(record.topic, PartitionId(record.partition))
+        if key not in self._merge.partitions:
+            raise ConsumerError(f"this consumer does not read {key}")
+        self._merge.partitions[key].marked = record.offset
 
     async def flush(self) -> None:
         """Store the marked offsets in the cluster. Raises: OffsetManagementDisabled, ..."""
-        if self.config.commit is Commit.NONE:
-            raise OffsetManagementDisabled("offset management is disabled for this consumer")
+        self._check_managed()
         await self._store_marked()
 
+    def _check_managed(self) -> None:
+        if self.config.commit is Commit.NONE:
+            raise OffsetManagementDisabled("offset management is disabled for this consumer")
+
+    def _mark_current(self) -> None:
+        if self._current is not None and self._current.handed_out is not None:
+            self._current.marked = self._current.handed_out
+
+    def _unstored(self) -> Iterator[tuple[PartitionState, PartitionStream, int]]:
+        for state in tuple(self._merge.partitions.values()):
+            if state.marked is not None and state.marked != state.stored:
+                assert state.stream is not None, "a partition that is read has a stream"
+                yield state, state.stream, state.marked
+
     async def _store_marked(self) -> None:
-        for partition, offset in tuple(self._marked.items()):
-            if self._stored.get(partition) != offset:
-                await self._streams[partition].store_offset(offset)
-                self._stored[partition] = offset
+        for state, stream, marked in self._unstored():
+            await stream.store_offset(marked)
+            state.stored = marked
 
     async def _flush_regularly(self) -> None:
         while True:
@@ -460,7 +458,18 @@ class Consumer:
             try:
                 await self._store_marked()
             except FluvioError as error:
-                log.warning(
-                    "topic=%s consumer=%s offsets not stored reason=%s",
-                    self.topic, self.config.consumer_id, error,
-                )  # fmt: skip
+                self._warn_not_stored(error)
+
+    def _warn_not_stored(self, error: Exception) -> None:
+        log.warning(
+            "topics=%s consumer=%s offsets not stored reason=%s",
+            ",".join(self.topics), self.config.consumer_id, error or "timed out",
+        )  # fmt: skip
+
+
+def _public(key: ReplicaKey) -> TopicPartition:
+    return TopicPartition(key.topic, key.partition)
+
+
+def _resolve(place: Offset, bounds: PartitionBounds, stored: int | None) -> int:
+    return resolve_offset(place, start=bounds.start, end=bounds.end, stored=stored)

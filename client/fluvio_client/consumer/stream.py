@@ -5,16 +5,17 @@ Owned by a consumer, which takes slices out of the inbox that this puts them int
 at most one slice of a partition is in the inbox while another one is on its way, because the
 acknowledgement that asks for more goes out when a slice is put there, and a slice is put there
 when the one before it was taken. Transport errors are retried; an application error is delivered,
-after the records that came before it, and ends the stream.
+after the records that came before it. It ends the stream, unless it is about one record.
 """
 
 import asyncio
 import logging
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from fluvio_client.consumer.config import ConsumerStats, OnEvicted
 from fluvio_client.errors import (
     ClientError,
     ConnectionLost,
@@ -22,6 +23,7 @@ from fluvio_client.errors import (
     FluvioError,
     OffsetEvicted,
     OffsetManagementDisabled,
+    SmartModuleRuntimeError,
     server_error,
 )
 from fluvio_client.retry import REQUEST, RetryPolicy
@@ -56,45 +58,71 @@ class StreamConfig:
     """What all streams of a consumer have in common.
 
     max_bytes: of batches in one response; a larger batch still comes whole
-    resume_evicted: go on at the next available offset when retention was quicker
+    on_evicted: go on at the next available offset when retention was quicker, or not
+    stats: where to count
     """
 
     max_bytes: int
     isolation: Isolation
     consumer_id: str | None
-    resume_evicted: bool
+    on_evicted: OnEvicted
     retry: RetryPolicy
+    stats: ConsumerStats
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Batches of one partition: those records with an offset in [first, stop)."""
+    """Batches of one partition: those records with an offset in [first, stop).
+
+    end:     offset to read on at behind them
+    in_line: the stream waits until this was taken, before it puts another one behind it
+    """
 
     stream: "PartitionStream"
     records: bytes
     first: int
     stop: int | None
+    end: int
+    in_line: bool = True
 
-    def batches(self) -> Iterator[list[RecordTuple]]:
+    def after(self, position: int) -> "Slice":
+        """What remains of it from an offset on, when it was taken already."""
+        return replace(self, first=max(self.first, position), in_line=False)
+
+    def batches(self) -> Iterator[list[RecordTuple] | FluvioError]:
         """Decode batch by batch, leaving out records that were not asked for.
 
-        Raises: ConsumerError for a batch that cannot be decoded.
+        A batch that cannot be decoded gives a ConsumerError in its place.
         """
         first, stop = self.first, self.stop
-        try:
-            for records in iterate_tuples(
-                self.records, size_bytes_max=BATCH_DECOMPRESSED_BYTES_MAX
-            ):
-                if not records:
-                    continue
-                if records[0][0] < first:
-                    records = [record for record in records if record[0] >= first]
-                if stop is not None and records and records[-1][0] >= stop:
-                    records = [record for record in records if record[0] < stop]
-                if records:
-                    yield records
-        except RemoteProtocolError as error:
-            raise ConsumerError(f"{self.stream.key}: {error}") from error
+        for place, header in iterate_headers(self.records):
+            if header.next_offset <= first and header.next_offset > header.base_offset:
+                continue
+            try:
+                batch = self.records
+                if place or header.size_bytes != len(batch):
+                    batch = batch[place : place + header.size_bytes]
+                for records in iterate_tuples(batch, size_bytes_max=BATCH_DECOMPRESSED_BYTES_MAX):
+                    if not records:
+                        continue
+                    if records[0][0] < first:
+                        records = [record for record in records if record[0] >= first]
+                    if stop is not None and records and records[-1][0] >= stop:
+                        records = [record for record in records if record[0] < stop]
+                    if records:
+                        yield records
+            except RemoteProtocolError as error:
+                failure = ConsumerError(f"{self.stream.key}: {error}")
+                failure.replica, failure.__cause__ = self.stream.key, error
+                yield failure
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """A record could not be read, and the stream goes on behind it."""
+
+    stream: "PartitionStream"
+    error: FluvioError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +136,7 @@ class StreamEnd:
 class Inbox(Protocol):
     """Where streams put what they read; the consumer."""
 
-    def deliver(self, item: Slice | StreamEnd) -> None: ...
+    def deliver(self, item: Slice | StreamFault | StreamEnd) -> None: ...
 
 
 class _Moved(ClientError):
@@ -157,7 +185,12 @@ class PartitionStream:
         except Exception as found:  # a bug here must not leave the consumer waiting for ever
             log.exception("replica=%s stream failed", self.key)
             error = ConsumerError(f"{self.key}: {found!r}")
-        self._inbox.deliver(StreamEnd(self, error))
+        self._inbox.deliver(StreamEnd(self, self._placed(error)))
+
+    def _placed(self, error: FluvioError | None) -> FluvioError | None:
+        if isinstance(error, ClientError):
+            error.replica = self.key
+        return error
 
     def _finished(self) -> bool:
         return self._stop is not None and self.position >= self._stop
@@ -173,8 +206,10 @@ class PartitionStream:
                 await self._read_stream()
                 continue
             except OffsetEvicted as error:
-                if not self._config.resume_evicted or error.next_available <= self.position:
+                resume = self._config.on_evicted is OnEvicted.RESUME
+                if not resume or error.next_available <= self.position:
                     raise
+                self._config.stats.evictions += 1
                 log.warning(
                     "replica=%s offset=%d was evicted, next=%d",
                     self.key, self.position, error.next_available,
@@ -192,6 +227,7 @@ class PartitionStream:
                 total_s = self._config.retry.total_s
                 if total_s is not None and loop.time() + delay_s - failing_since > total_s:
                     raise
+                self._config.stats.streams_resumed += 1
                 log.info(
                     "replica=%s stream lost position=%d reason=%s", self.key, self.position, error
                 )
@@ -229,7 +265,7 @@ class PartitionStream:
         """Put the records into the inbox and ask for more, or raise what the server reports."""
         part = response.partition
         self._stream_id = response.stream_id or None
-        end = self.position
+        before = end = self.position
         batch_count = 0
         for _, header in iterate_headers(part.records):
             batch_count += 1
@@ -237,11 +273,21 @@ class PartitionStream:
         if batch_count:
             await self._taken.wait()
             self._taken.clear()
-            self._inbox.deliver(Slice(self, part.records, self.position, self._stop))
             # After a SmartModule the records' offsets say little; the server tells where to go on.
-            self.position = part.next_filter_offset if part.next_filter_offset > 0 else end
+            end = part.next_filter_offset if part.next_filter_offset > 0 else end
+            self._inbox.deliver(Slice(self, part.records, self.position, self._stop, end))
+            self.position = end
         if part.error_code:
-            raise server_error(part.error_code)
+            error = server_error(part.error_code)
+            if not isinstance(error, SmartModuleRuntimeError) or error.offset < before:
+                raise error
+            # One record is missing, not what follows it.
+            self.position = error.offset + 1
+            self._placed(error)
+            self._inbox.deliver(StreamFault(self, error))
+            if not self._finished():
+                await self._acknowledge(connection, response.stream_id)
+            return
         if part.records and not batch_count:
             self._ask_for_more(part.records)
         if batch_count and not self._finished():
