@@ -26,12 +26,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topic": ("topic", "Make, show and delete topics"),
     "partition": ("partition", "Show partitions"),
     "consumer": ("consumer", "Show and delete consumer offsets"),
+    "table-format": ("table_format", "Make, show and delete table formats"),
     "profile": ("profile", "Choose which cluster commands talk to"),
     "cluster": ("cluster", "Start, stop and check clusters"),
     "version": ("version", "Show versions"),
     "completions": ("completions", "Print shell completions"),
 }
 """Name: module in `fluvio_cli.commands`, one line of help."""
+ALIASES = {"tf": "table-format"}
+"""Shorter names, which help does not list."""
 
 
 class RootGroup(click.Group):
@@ -41,7 +44,7 @@ class RootGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
+        entry = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
         if entry is None:
             return None
         module = importlib.import_module(f"fluvio_cli.commands.{entry[0]}")

@@ -4,7 +4,6 @@ Called by every command; prints nothing itself except in `emit`. Tables are padd
 contents, never to a terminal, because scripts match them with exact double spaces.
 """
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -12,11 +11,13 @@ from typing import Any
 
 import click
 
-from fluvio_client.shapes import Variant
+from fluvio_client import formats
 
 LIST_MARGIN = 1
 DESCRIBE_MARGIN = 2
 DESCRIBE_TABLE_MARGIN = 5
+DRY_RUN_MARK = " (dry run)"
+"""Ends the line that tells of a change which was only tried."""
 
 
 class OutputType(StrEnum):
@@ -91,56 +92,22 @@ def emit(
 
 def format_data(output: OutputType, data: Any, *, kind: str = "items") -> str:
     """JSON, YAML or TOML text of plain data; `kind` names a bare list in TOML."""
-    match output:
-        case OutputType.JSON:
-            return format_json(data) + "\n"
-        case OutputType.YAML:
-            return format_yaml(data) + "\n"
-        case OutputType.TOML:
-            return format_toml(data, kind=kind)
-        case OutputType.TABLE:
-            raise ValueError("a table is no data format")
+    if output is OutputType.TABLE:
+        raise ValueError("a table is no data format")
+    # Fluvio's own command ends YAML with an empty line.
+    return formats.write(data, output.value, kind=kind) + "\n" * (output is OutputType.YAML)
 
 
 def format_json(data: Any) -> str:
     """Pretty JSON, two spaces, without a newline at the end."""
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return formats.write_json(data)
 
 
 def format_yaml(data: Any) -> str:
     """YAML with a newline at the end; variants carry a tag, as in `!computed`."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """A dumper that knows variants and never writes anchors."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def represent_variant(dumper: yaml.SafeDumper, value: Variant) -> yaml.Node:
-        (name,) = value
-        inner = value[name]
-        node = dumper.represent_data(inner)
-        node.tag = f"!{name}"
-        return node
-
-    Dumper.add_representer(Variant, represent_variant)
-    return yaml.dump(
-        data, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False
-    )
+    return formats.write_yaml(data)
 
 
 def format_toml(data: Any, *, kind: str) -> str:
     """TOML with a newline at the end; absent values are left out, since TOML has no null."""
-    import tomlkit
-
-    wrapped = data if isinstance(data, Mapping) else {kind: data}
-    return tomlkit.dumps(_without_none(wrapped))
-
-
-def _without_none(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {str(key): _without_none(item) for key, item in data.items() if item is not None}
-    if isinstance(data, list | tuple):
-        return [_without_none(item) for item in data if item is not None]
-    return data
+    return formats.write_toml(data, kind=kind)

@@ -1,73 +1,63 @@
 """Changes and shows what is in the cluster: one repository per kind of object.
 
-Reached as `client.admin`. Every object is a `Metadata`: name, spec (desired) and status (actual);
-`shapes` turns one into plain data. Nothing is sent twice: a create whose answer was lost may have
-worked, and the caller is told that the connection ended.
+Reached as `client.admin`. Every object has a name, a spec (desired), a status (actual, read-only)
+and an owner (`fluvio_client.objects`). Partitions and managed SPUs belong to topics and groups, and
+are refused to whoever wants to change them. Nothing is sent twice: a create whose answer was lost
+may have worked, and the caller is told that the connection ended.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from fluvio_client.errors import NotFound, ServerError, error_text, server_error
+from fluvio_client.desired import Applied, Difference, apply, differences
+from fluvio_client.errors import ManagedObject, NotChangeable, NotFound, ServerError
+from fluvio_client.objects import (
+    AdminObject,
+    CustomSpu,
+    Mirror,
+    Partition,
+    SmartModule,
+    Spu,
+    SpuGroup,
+    TableFormat,
+    Topic,
+)
+from fluvio_client.quantities import LengthOfTime, Size, bytes_of, seconds_of, whole_seconds_of
+from fluvio_client.repository import WAIT_TIMEOUT_S as WAIT_TIMEOUT_S
+from fluvio_client.repository import Change as Change
+from fluvio_client.repository import CreatableRepository, Repository, owned_by
+from fluvio_client.repository import Event as Event
 from fluvio_client.session import Session
-from fluvio_protocol.api.error_code import ErrorStatus
+from fluvio_client.stored_offsets import Consumers
 from fluvio_protocol.errors import ErrorCode
-from fluvio_protocol.metadata.kinds import Kind, Metadata
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.metadata.mirror import HomeMirror, RemoteMirror
 from fluvio_protocol.metadata.smart_module import SmartModuleSpec, SmartModuleWasm
 from fluvio_protocol.metadata.spu import CustomSpuSpec, Endpoint, IngressAddress, IngressPort
-from fluvio_protocol.metadata.spu_group import GroupSpuConfig, GroupStorage, SpuGroupSpec
+from fluvio_protocol.metadata.spu_group import (
+    EnvironmentVariable,
+    GroupReplication,
+    GroupSpuConfig,
+    GroupStorage,
+    SpuGroupSpec,
+)
 from fluvio_protocol.metadata.table_format import TableFormatSpec
 from fluvio_protocol.metadata.topic import (
     AssignedReplicas,
     ComputedReplicas,
+    Deduplication,
     PartitionMap,
     SegmentCleanup,
     TopicSpec,
     TopicStorage,
 )
-from fluvio_protocol.sc_public.create import CreateRequest
-from fluvio_protocol.sc_public.delete import DeleteRequest, SpuName, SpuNumber
-from fluvio_protocol.sc_public.status import Status
+from fluvio_protocol.sc_public.delete import SpuName, SpuNumber
 from fluvio_protocol.sc_public.update import AddPartition, UpdateRequest
-from fluvio_protocol.sc_public.watch import ChangeType, WatchRequest
-from fluvio_protocol.spu_public.consumer_offsets import (
-    ConsumerOffset,
-    ConsumerOffsetFilter,
-    DeleteConsumerOffsetRequest,
-    FetchConsumerOffsetsRequest,
-)
-from fluvio_protocol.types import CompressionType, PartitionId, ReplicaKey, SpuId
-
-CREATE_TIMEOUT_S = 100.0
-"""How long to wait for an answer to Create: the controller answers when partitions are online,
-and gives up by itself before that."""
-_NOT_FOUND: dict[Kind, ErrorStatus] = {
-    Kind.TOPIC: ErrorStatus(ErrorCode.TOPIC_NOT_FOUND),
-    Kind.SPU: ErrorStatus(ErrorCode.SPU_NOT_FOUND),
-    Kind.CUSTOM_SPU: ErrorStatus(ErrorCode.SPU_NOT_FOUND),
-    Kind.TABLE_FORMAT: ErrorStatus(ErrorCode.TABLE_FORMAT_NOT_FOUND),
-}
-
-
-class Event(StrEnum):
-    """What happened to an object that is watched."""
-
-    UPDATED = "updated"
-    DELETED = "deleted"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An object came or changed, or went; then it is as it last was."""
-
-    event: Event
-    object: Metadata
+from fluvio_protocol.types import CompressionType, PartitionId, SpuId
 
 
 class Admin:
-    """The repositories."""
+    """The repositories, and what works for every kind."""
 
     def __init__(self, session: Session) -> None:
         self.topics = Topics(session)
@@ -77,71 +67,64 @@ class Admin:
         self.spu_groups = SpuGroups(session)
         self.smart_modules = SmartModules(session)
         self.table_formats = TableFormats(session)
+        self.mirrors = Mirrors(session)
         self.consumers = Consumers(session)
 
+    def of(self, kind: Kind | str) -> Repository[Any]:
+        """The repository of a kind, which may be a word: `topic`, `SpuGroup`, `spu-group`.
 
-class _Repository:
-    """What every kind can do: list and find."""
+        Raises: ValueError for a word that is no kind.
+        """
+        match kind_named(kind):
+            case Kind.TOPIC:
+                return self.topics
+            case Kind.PARTITION:
+                return self.partitions
+            case Kind.SPU:
+                return self.spus
+            case Kind.CUSTOM_SPU:
+                return self.custom_spus
+            case Kind.SPU_GROUP:
+                return self.spu_groups
+            case Kind.SMART_MODULE:
+                return self.smart_modules
+            case Kind.TABLE_FORMAT:
+                return self.table_formats
+            case Kind.MIRROR:
+                return self.mirrors
 
-    kind: Kind
+    async def wait_for(
+        self,
+        kind: Kind | str,
+        name: str,
+        predicate: Callable[[Any], bool] = lambda found: True,
+        *,
+        timeout: LengthOfTime = WAIT_TIMEOUT_S,  # noqa: ASYNC109
+    ) -> AdminObject:
+        """The object, as soon as it is there and `predicate` holds. Raises WaitTimedOut."""
+        found: AdminObject = await self.of(kind).wait_for(name, predicate, timeout=timeout)
+        return found
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    async def apply(
+        self, kind: Kind | str, name: str, spec: Any, *, dry_run: bool = False
+    ) -> Applied:
+        """Make the object what `spec` says: create it, change what can be changed, or leave it.
 
-    async def list(
-        self, names: Sequence[str] | None = None, *, system: bool = False
-    ) -> list[Metadata]:
-        """All objects, or those with exactly these names. system: system objects instead."""
-        return await self._session.list_objects(self.kind, names=tuple(names or ()), system=system)
+        dry_run: only say what would be done, and let the controller check a new object
+        Raises:  NotChangeable, ManagedObject, and what creating raises
+        """
+        return await apply(self, kind_named(kind), name, spec, dry_run=dry_run)
 
-    async def get(self, name: str) -> Metadata:
-        """The object of that name, a system object too. Raises NotFound."""
-        for system in (False, True):
-            for found in await self.list([name], system=system):
-                return found
-        status = _NOT_FOUND.get(self.kind)
-        if status is None:
-            status = ErrorStatus.other(f"{self.kind} not found: {name}")
-        raise NotFound(error_text(status), status)
-
-    async def watch(self) -> AsyncIterator[Change]:
-        """Everything that is there, then every change. Ends with ConnectionLost."""
-        connection = await self._session.controller()
-        stream = connection.open_stream(WatchRequest(kind=self.kind, summary=True))
-        try:
-            async for update in stream:
-                for found in update.all:
-                    yield Change(Event.UPDATED, found)
-                for change in update.changes:
-                    gone = change.change_type is ChangeType.DELETE
-                    yield Change(Event.DELETED if gone else Event.UPDATED, change.object)
-        finally:
-            stream.close()
-
-    async def _create(
-        self, name: str, spec: Any, *, dry_run: bool = False, timeout_s: float | None = None
-    ) -> None:
-        request = CreateRequest(
-            name=name,
-            dry_run=dry_run,
-            timeout_ms=None if timeout_s is None else int(timeout_s * 1000),
-            spec=spec,
-        )
-        await self._ask(request, timeout_s=CREATE_TIMEOUT_S + (timeout_s or 0))
-
-    async def _delete(self, key: str | SpuName | SpuNumber, *, force: bool = False) -> None:
-        await self._ask(DeleteRequest(kind=self.kind, key=key, force=force))
-
-    async def _ask(self, request: Any, *, timeout_s: float = 60.0) -> None:
-        status: Status = await self._session.ask_controller(request, timeout_s=timeout_s)
-        if status.error_code:
-            raise server_error(status.error_code, status.error_message)
+    async def diff(self, kind: Kind | str, name: str, spec: Any) -> list[Difference] | None:
+        """Where an object differs from `spec`; None when there is no such object."""
+        return await differences(self, kind_named(kind), name, spec)
 
 
-class Topics(_Repository):
+class Topics(CreatableRepository[Topic]):
     """Topics."""
 
     kind = Kind.TOPIC
+    object_type = Topic
 
     async def create(
         self,
@@ -151,89 +134,212 @@ class Topics(_Repository):
         *,
         ignore_rack_assignment: bool = False,
         assignment: Sequence[Sequence[int]] | None = None,
-        retention_s: int | None = None,
-        segment_size_bytes: int | None = None,
-        max_partition_size_bytes: int | None = None,
-        compression: CompressionType = CompressionType.ANY,
+        retention: LengthOfTime | None = None,
+        segment_size: Size | None = None,
+        max_partition_size: Size | None = None,
+        compression: CompressionType | str = CompressionType.ANY,
+        deduplication: Deduplication | None = None,
         system: bool = False,
         dry_run: bool = False,
-        timeout_s: float | None = None,
+        wait: LengthOfTime | None = None,
     ) -> None:
         """Make a topic, and return when its partitions are online.
 
         assignment: SPU ids of every partition, leader first, instead of a computed placement
+        retention:  how long records are kept: a timedelta, seconds, or `"7d"`; whole seconds
+        sizes:      bytes, or such as `"10 MiB"`
         dry_run:    only let the controller check it
-        Raises:     AlreadyExists, InvalidRequest, ServerError when it did not become ready
+        wait:       how long to wait for the partitions; 0 to be answered once it is stored
+        Raises:     AlreadyExists, InvalidRequest, ServerError when it did not become ready;
+                    ValueError for a quantity that is none
         """
-        replicas: AssignedReplicas | ComputedReplicas
-        if assignment is not None:
-            replicas = AssignedReplicas(
-                maps=tuple(
-                    PartitionMap(id=PartitionId(number), replicas=tuple(SpuId(one) for one in row))
-                    for number, row in enumerate(assignment)
-                )
-            )
-        else:
-            replicas = ComputedReplicas(
-                partitions=partitions,
-                replication_factor=replication,
-                ignore_rack_assignment=ignore_rack_assignment,
-            )
-        storage = None
-        if segment_size_bytes is not None or max_partition_size_bytes is not None:
-            storage = TopicStorage(
-                segment_size=segment_size_bytes, max_partition_size=max_partition_size_bytes
-            )
-        spec = TopicSpec(
-            replicas=replicas,
-            cleanup_policy=None
-            if retention_s is None
-            else SegmentCleanup(time_in_seconds=retention_s),
-            storage=storage,
-            compression_type=compression,
+        spec = topic_spec(
+            partitions,
+            replication,
+            ignore_rack_assignment=ignore_rack_assignment,
+            assignment=assignment,
+            retention=retention,
+            segment_size=segment_size,
+            max_partition_size=max_partition_size,
+            compression=compression,
+            deduplication=deduplication,
             system=system,
         )
-        await self.create_from_spec(name, spec, dry_run=dry_run, timeout_s=timeout_s)
+        await self.create_from_spec(name, spec, dry_run=dry_run, wait=wait)
 
     async def create_from_spec(
-        self,
-        name: str,
-        spec: TopicSpec,
-        *,
-        dry_run: bool = False,
-        timeout_s: float | None = None,
+        self, name: str, spec: TopicSpec, *, dry_run: bool = False, wait: LengthOfTime | None = None
     ) -> None:
         """Like `create`, from a spec."""
-        await self._create(name, spec, dry_run=dry_run, timeout_s=timeout_s)
-
-    async def delete(self, name: str, *, force: bool = False) -> None:
-        """Remove a topic, its partitions and their records. force: also a system topic.
-
-        Raises: NotFound, SystemObject.
-        """
-        await self._delete(name, force=force)
+        try:
+            await super().create_from_spec(name, spec, dry_run=dry_run, wait=wait)
+        except ServerError as error:
+            # Nobody waits for it: that it is stored is all that was wanted.
+            unwaited = wait is not None and not dry_run and seconds_of(wait) == 0
+            if not unwaited or error.error_code is not ErrorCode.TOPIC_NOT_PROVISIONED:
+                raise
 
     async def add_partitions(self, name: str, count: int = 1) -> None:
         """Add partitions to a topic whose placement is computed. Raises: NotFound, ..."""
-        await self._ask(UpdateRequest(kind=self.kind, key=name, action=AddPartition(count=count)))
+        request = UpdateRequest(kind=self.kind, key=name, action=AddPartition(count=count))
+        try:
+            await self._ask(request)
+        except NotFound as error:
+            raise await self._not_found(name) from error
+
+    async def update(self, name: str, *, partitions: int, dry_run: bool = False) -> int:
+        """Let a topic have so many partitions; returns how many are new.
+
+        It is all that Fluvio's protocol can change of a topic. Raises: NotFound, NotChangeable
+        for fewer partitions than there are, or when they are assigned by hand or mirrored.
+        """
+        replicas = (await self.get(name)).spec.replicas
+        if not isinstance(replicas, ComputedReplicas):
+            raise NotChangeable(
+                f"topic {name} has its replicas assigned by hand, or mirrors another: partitions "
+                "can be added only to computed ones"
+            )
+        missing = partitions - replicas.partitions
+        if missing < 0:
+            raise NotChangeable(
+                f"topic {name} has {replicas.partitions} partitions: they can be added, never "
+                "taken away"
+            )
+        if missing and not dry_run:
+            await self.add_partitions(name, missing)
+        return missing
 
 
-class Partitions(_Repository):
+def topic_spec(
+    partitions: int = 1,
+    replication: int = 1,
+    *,
+    ignore_rack_assignment: bool = False,
+    assignment: Sequence[Sequence[int]] | None = None,
+    retention: LengthOfTime | None = None,
+    segment_size: Size | None = None,
+    max_partition_size: Size | None = None,
+    compression: CompressionType | str = CompressionType.ANY,
+    deduplication: Deduplication | None = None,
+    system: bool = False,
+) -> TopicSpec:
+    """The spec that `Topics.create` sends. Raises ValueError."""
+    replicas: AssignedReplicas | ComputedReplicas
+    if assignment is not None:
+        replicas = AssignedReplicas(
+            maps=tuple(
+                PartitionMap(id=PartitionId(number), replicas=tuple(SpuId(one) for one in row))
+                for number, row in enumerate(assignment)
+            )
+        )
+    else:
+        if partitions < 1 or replication < 1:
+            raise ValueError("a topic has at least one partition with one replica")
+        replicas = ComputedReplicas(
+            partitions=partitions,
+            replication_factor=replication,
+            ignore_rack_assignment=ignore_rack_assignment,
+        )
+    storage = None
+    if segment_size is not None or max_partition_size is not None:
+        storage = TopicStorage(
+            segment_size=None if segment_size is None else bytes_of(segment_size),
+            max_partition_size=None if max_partition_size is None else bytes_of(max_partition_size),
+        )
+    return TopicSpec(
+        replicas=replicas,
+        cleanup_policy=None
+        if retention is None
+        else SegmentCleanup(time_in_seconds=whole_seconds_of(retention)),
+        storage=storage,
+        compression_type=compression_named(compression),
+        deduplication=deduplication,
+        system=system,
+    )
+
+
+def compression_named(compression: CompressionType | str) -> CompressionType:
+    """`gzip`, `Gzip`, or the member itself. Raises ValueError."""
+    if isinstance(compression, CompressionType):
+        return compression
+    for member in CompressionType:
+        if member.name == compression.upper():
+            return member
+    names = ", ".join(member.name.lower() for member in CompressionType)
+    raise ValueError(f'unknown compression "{compression}": known are {names}')
+
+
+def kind_named(kind: Kind | str) -> Kind:
+    """The kind, or the one of that name, however it is spelt. Raises ValueError."""
+    plain = str(kind).replace("-", "").replace("_", "").lower()
+    for member in Kind:
+        if plain in (member.value.lower(), f"{member.value.lower()}s"):
+            return member
+    short = _SHORT_KINDS.get(plain)
+    if short is None:
+        raise ValueError(f'"{kind}" is no kind of object: {", ".join(one.value for one in Kind)}')
+    return short
+
+
+_SHORT_KINDS = {
+    "spg": Kind.SPU_GROUP,
+    "sm": Kind.SMART_MODULE,
+    "tf": Kind.TABLE_FORMAT,
+    "mir": Kind.MIRROR,
+}
+
+
+class Partitions(Repository[Partition]):
     """Partitions, which belong to topics and are changed through them."""
 
     kind = Kind.PARTITION
+    object_type = Partition
+
+    async def create(self, name: str, spec: Any = None) -> NoReturn:
+        """Refuses. Raises ManagedObject."""
+        raise ManagedObject(f"partition {name}: partitions are made by their topic: add to that")
+
+    async def update(self, name: str, spec: Any = None) -> NoReturn:
+        """Refuses. Raises NotFound, ManagedObject."""
+        await self._refuse(name)
+
+    async def delete(self, name: str) -> NoReturn:
+        """Refuses. Raises NotFound, ManagedObject."""
+        await self._refuse(name)
+
+    async def _refuse(self, name: str) -> NoReturn:
+        owner = (await self.get(name)).owner
+        raise ManagedObject(
+            f"partition {name} belongs to {owned_by(owner)}: it is changed and removed with that"
+        )
 
 
-class Spus(_Repository):
+class Spus(Repository[Spu]):
     """All SPUs, managed and custom."""
 
     kind = Kind.SPU
+    object_type = Spu
+
+    async def delete(self, name: str, *, force: bool = False) -> None:
+        """Forget an SPU that was registered by hand. Raises NotFound, ManagedObject."""
+        refuse_managed(await self.get(name))
+        await CustomSpus(self._session).unregister(name, force=force)
 
 
-class CustomSpus(_Repository):
+def refuse_managed(spu: Spu) -> None:
+    """Raises ManagedObject for an SPU that a group made."""
+    if spu.managed:
+        raise ManagedObject(
+            f"SPU {spu.name} belongs to {owned_by(spu.owner)}: change the group instead"
+        )
+
+
+class CustomSpus(CreatableRepository[CustomSpu]):
     """SPUs that the user runs."""
 
     kind = Kind.CUSTOM_SPU
+    object_type = CustomSpu
+    label = "SPU"
 
     async def register(
         self,
@@ -244,10 +350,12 @@ class CustomSpus(_Repository):
         public_local: tuple[str, int] | None = None,
         name: str | None = None,
         rack: str | None = None,
-    ) -> None:
-        """Make an SPU known to the cluster, by host and port. Raises AlreadyExists.
+        dry_run: bool = False,
+    ) -> str:
+        """Make an SPU known to the cluster, by host and port; returns its name.
 
-        name: `custom-spu-<id>` when not given
+        name:   `custom-spu-<id>` when not given
+        Raises: AlreadyExists.
         """
         spec = CustomSpuSpec(
             id=SpuId(spu_id),
@@ -260,17 +368,36 @@ class CustomSpus(_Repository):
             if public_local is None
             else Endpoint(port=public_local[1], host=public_local[0]),
         )
-        await self._create(name or f"custom-spu-{spu_id}", spec)
+        name = name or f"custom-spu-{spu_id}"
+        await self.create_from_spec(name, spec, dry_run=dry_run)
+        return name
 
-    async def unregister(self, key: int | str) -> None:
-        """Forget an SPU, by id or by name. Raises NotFound."""
-        await self._delete(SpuNumber(id=SpuId(key)) if isinstance(key, int) else SpuName(name=key))
+    async def unregister(self, key: int | str, *, force: bool = False) -> None:
+        """Forget an SPU, by id or by name.
+
+        force:  although it holds partitions, which are then offline for good
+        Raises: NotFound, ManagedObject for one that a group made.
+        """
+        wire_key = SpuNumber(id=SpuId(key)) if isinstance(key, int) else SpuName(name=key)
+        try:
+            await self._delete(wire_key, force=force)
+        except ServerError as error:
+            if error.error_code is ErrorCode.SPU_ERROR:
+                for spu in await Spus(self._session).list():
+                    if key in (spu.name, spu.spec.id):
+                        refuse_managed(spu)
+            raise
+
+    async def delete(self, name: str, *, force: bool = False) -> None:
+        """The same as `unregister`, by name."""
+        await self.unregister(name, force=force)
 
 
-class SpuGroups(_Repository):
+class SpuGroups(CreatableRepository[SpuGroup]):
     """Groups of SPUs that the platform runs."""
 
     kind = Kind.SPU_GROUP
+    object_type = SpuGroup
 
     async def create(
         self,
@@ -280,79 +407,76 @@ class SpuGroups(_Repository):
         min_id: int = 1,
         rack: str | None = None,
         storage_size: str | None = None,
+        in_sync_replica_min: int | None = None,
+        environment: dict[str, str] | None = None,
+        dry_run: bool = False,
     ) -> None:
-        """Make a group. storage_size: of each member, such as `10Gi`. Raises AlreadyExists."""
-        storage = None if storage_size is None else GroupStorage(size=storage_size)
+        """Make a group.
+
+        min_id:              id of its first SPU
+        storage_size:        of each member, in Kubernetes' spelling, such as `10Gi`
+        in_sync_replica_min: replicas that must hold a record before it counts as committed
+        Raises:              AlreadyExists.
+        """
         spec = SpuGroupSpec(
             replicas=replicas,
             min_id=SpuId(min_id),
-            spu_config=GroupSpuConfig(rack=rack, storage=storage),
+            spu_config=GroupSpuConfig(
+                rack=rack,
+                storage=None if storage_size is None else GroupStorage(size=storage_size),
+                replication=None
+                if in_sync_replica_min is None
+                else GroupReplication(in_sync_replica_min=in_sync_replica_min),
+                env=tuple(
+                    EnvironmentVariable(name=variable, value=value)
+                    for variable, value in (environment or {}).items()
+                ),
+            ),
         )
-        await self._create(name, spec)
-
-    async def delete(self, name: str) -> None:
-        """Remove a group and its SPUs. Raises NotFound."""
-        await self._delete(name)
+        await self.create_from_spec(name, spec, dry_run=dry_run)
 
 
-class SmartModules(_Repository):
+class SmartModules(CreatableRepository[SmartModule]):
     """Stored SmartModules; lists leave the code out."""
 
     kind = Kind.SMART_MODULE
+    object_type = SmartModule
 
-    async def create(self, name: str, wasm: bytes) -> None:
+    async def create(self, name: str, wasm: bytes, *, dry_run: bool = False) -> None:
         """Store a module, or replace it. wasm: the code, gzip or plain."""
-        await self._create(name, SmartModuleSpec(wasm=SmartModuleWasm(payload=wasm)))
+        spec = SmartModuleSpec(wasm=SmartModuleWasm(payload=wasm))
+        await self.create_from_spec(name, spec, dry_run=dry_run)
 
-    async def delete(self, name: str) -> None:
-        """Remove a module. Raises ServerError."""
-        await self._delete(name)
+    async def update(self, name: str, wasm: bytes) -> None:
+        """Replace a module. Raises NotFound."""
+        await self.get(name)
+        await self.create(name, wasm)
 
 
-class TableFormats(_Repository):
+class TableFormats(CreatableRepository[TableFormat]):
     """Table formats."""
 
     kind = Kind.TABLE_FORMAT
+    object_type = TableFormat
 
-    async def create(self, spec: TableFormatSpec) -> None:
+    async def create(self, spec: TableFormatSpec, *, dry_run: bool = False) -> None:
         """Store a format under its own name. Raises AlreadyExists."""
-        await self._create(spec.name, spec)
+        await self.create_from_spec(spec.name, spec, dry_run=dry_run)
 
-    async def delete(self, name: str) -> None:
-        """Remove a format. Raises NotFound."""
-        await self._delete(name)
+    async def update(self, spec: TableFormatSpec) -> None:
+        """Replace a format: it is deleted and made again. Raises NotFound."""
+        await self.delete(spec.name)
+        await self.create(spec)
 
 
-class Consumers:
-    """Offsets that the cluster keeps for consumers."""
+class Mirrors(CreatableRepository[Mirror]):
+    """Other clusters."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    kind = Kind.MIRROR
+    object_type = Mirror
 
-    async def list(self, consumer_id: str | None = None) -> list[ConsumerOffset]:
-        """Stored offsets, of all consumers or of one, in order."""
-        chosen = None if consumer_id is None else ConsumerOffsetFilter(consumer_id=consumer_id)
-        try:
-            response = await self._session.ask_consumer_offsets(
-                FetchConsumerOffsetsRequest(filter_opts=chosen)
-            )
-        except ServerError as error:
-            if error.error_code is ErrorCode.TOPIC_NOT_FOUND:
-                return []
-            raise
-        return sorted(
-            (
-                stored
-                for stored in response.consumers
-                if consumer_id is None or stored.consumer_id == consumer_id
-            ),
-            key=lambda stored: (stored.consumer_id, stored.replica),
-        )
-
-    async def delete(self, consumer_id: str, topic: str, partition: int) -> None:
-        """Forget an offset; one that is not known is fine."""
-        await self._session.ask_consumer_offsets(
-            DeleteConsumerOffsetRequest(
-                replica=ReplicaKey(topic, PartitionId(partition)), consumer_id=consumer_id
-            )
-        )
+    async def create(
+        self, name: str, spec: RemoteMirror | HomeMirror, *, dry_run: bool = False
+    ) -> None:
+        """Make another cluster known. Raises AlreadyExists."""
+        await self.create_from_spec(name, spec, dry_run=dry_run)

@@ -235,7 +235,7 @@ class Session:
         if not metadata.topic_ready(topic):
             await self._synchronized(timeout_s)
         if metadata.topic(topic) is None and not await self._topic_exists(topic):
-            raise TopicNotFound(topic)
+            raise TopicNotFound(topic, metadata.topic_names())
         await metadata.wait_until(
             lambda: metadata.topic_ready(topic) or metadata.topic_hopeless(topic) is not None,
             timeout_s,

@@ -8,11 +8,23 @@ Every object is `{"name", "spec", "status"}` with camelCase inside; a choice wit
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from fluvio_protocol.metadata.kinds import Metadata
-from fluvio_protocol.metadata.mirror import RemotePartition
+from fluvio_protocol.metadata.kinds import Kind, Metadata
+from fluvio_protocol.metadata.mirror import (
+    HomeMirror,
+    MirrorStatus,
+    PairDetailFailure,
+    RemoteMirror,
+    RemotePartition,
+)
 from fluvio_protocol.metadata.partition import PartitionSpec, PartitionStatus, ReplicaStatus
 from fluvio_protocol.metadata.smart_module import SmartModuleSpec
-from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec, SpuStatus
+from fluvio_protocol.metadata.spu import (
+    CustomSpuSpec,
+    Endpoint,
+    IngressPort,
+    SpuSpec,
+    SpuStatus,
+)
 from fluvio_protocol.metadata.spu_group import SpuGroupSpec, SpuGroupStatus
 from fluvio_protocol.metadata.table_format import TableFormatSpec, TableFormatStatus
 from fluvio_protocol.metadata.topic import (
@@ -38,6 +50,51 @@ class Variant(dict[str, Any]):
 def camel_case(name: str) -> str:
     """`INSUFFICIENT_RESOURCES` to `InsufficientResources`, as enum words are spelt."""
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def shape(kind: Kind, found: Metadata) -> Shape:
+    """An object of any kind."""
+    return _object(found, spec(kind, found.spec), status(kind, found.status))
+
+
+def spec(kind: Kind, wanted: Any) -> Shape:
+    """The spec of an object of any kind."""
+    match kind:
+        case Kind.TOPIC:
+            return topic_spec(wanted)
+        case Kind.PARTITION:
+            return _partition_spec(wanted)
+        case Kind.SPU:
+            return _spu_spec(wanted)
+        case Kind.CUSTOM_SPU:
+            return _custom_spu_spec(wanted)
+        case Kind.SPU_GROUP:
+            return _spu_group_spec(wanted)
+        case Kind.SMART_MODULE:
+            return _smart_module_spec(wanted)
+        case Kind.TABLE_FORMAT:
+            return _table_format_spec(wanted)
+        case Kind.MIRROR:
+            return _mirror_spec(wanted)
+
+
+def status(kind: Kind, found: Any) -> Shape:
+    """The status of an object of any kind."""
+    match kind:
+        case Kind.TOPIC:
+            return _topic_status(found)
+        case Kind.PARTITION:
+            return _partition_status(found)
+        case Kind.SPU | Kind.CUSTOM_SPU:
+            return _spu_status(found)
+        case Kind.SPU_GROUP:
+            return _spu_group_status(found)
+        case Kind.SMART_MODULE:
+            return {}
+        case Kind.TABLE_FORMAT:
+            return _table_format_status(found)
+        case Kind.MIRROR:
+            return _mirror_status(found)
 
 
 def topic(found: Metadata) -> Shape:
@@ -250,6 +307,12 @@ def _spu_spec(spec: SpuSpec) -> Shape:
     return shape
 
 
+def _custom_spu_spec(spec: CustomSpuSpec) -> Shape:
+    shape = _spu_spec(spec.to_spu())
+    del shape["spuType"]
+    return shape
+
+
 def _ingress_port(port: IngressPort) -> Shape:
     return {
         "port": port.port,
@@ -350,3 +413,31 @@ def _table_format_spec(spec: TableFormatSpec) -> Shape:
 
 def _table_format_status(status: TableFormatStatus) -> Shape:
     return {"resolution": camel_case(status.resolution.name), "reason": status.reason}
+
+
+def _mirror_spec(spec: RemoteMirror | HomeMirror) -> Variant:
+    if isinstance(spec, RemoteMirror):
+        return Variant(remote={"id": spec.id})
+    shape: Shape = {
+        "id": spec.id,
+        "remoteId": spec.remote_id,
+        "publicEndpoint": spec.public_endpoint,
+    }
+    if spec.client_tls is not None:  # its key is nobody's business but the controller's
+        shape["clientTls"] = {"domain": spec.client_tls.domain}
+    return Variant(home=shape)
+
+
+def _mirror_status(status: MirrorStatus) -> Shape:
+    return {
+        "connectionStatus": camel_case(status.connection_status.name),
+        "pairingSc": _pairing(status.pairing_sc),
+        "pairingSpu": _pairing(status.pairing_spu),
+        "lastSeen": status.last_seen_ms,
+    }
+
+
+def _pairing(status: Any) -> str | Shape:
+    if isinstance(status, PairDetailFailure):
+        return Variant(detailFailure=status.reason)
+    return type(status).__name__.removeprefix("Pair")

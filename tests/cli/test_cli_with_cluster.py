@@ -45,7 +45,7 @@ def test_a_topic_comes_and_goes(local_cluster: Any) -> None:
     assert added[2].split()[0] == "2"
     assert fluvio("topic", "delete", name).stdout == f'topic "{name}" deleted\n'
     gone = fluvio("topic", "delete", name, check=False)
-    assert (gone.returncode, gone.stderr) == (1, "Topic not found\n")
+    assert (gone.returncode, gone.stderr) == (1, f"Topic not found: {name}\n")
     assert fluvio("topic", "describe", name, check=False).returncode == 1
 
 
@@ -79,7 +79,7 @@ def test_deleting_several_topics(local_cluster: Any, topic: str) -> None:
     result = local_cluster.fluvio("topic", "delete", "-c", "nosuch-topic", topic, check=False)
     assert result.returncode == 1
     assert result.stdout.splitlines() == [
-        'topic "nosuch-topic" delete failed with: Topic not found',
+        'topic "nosuch-topic" delete failed with: Topic not found: nosuch-topic',
         f'topic "{topic}" deleted',
     ]
     assert result.stderr == "Failed deleting topic(s). Check previous errors.\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fluvio_cli.commands.topic import check_topic_name, parse_replica_assignment
+from fluvio_cli.commands.topic_create import check_topic_name, parse_replica_assignment
 from fluvio_cli.failure import Failure
 from fluvio_cli.main import COMMANDS, run
 

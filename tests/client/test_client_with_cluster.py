@@ -4,11 +4,24 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from fluvio_client import Event, Fluvio, FluvioError, Isolation, Offset, Record, connect, shapes
+from fluvio_client import (
+    Event,
+    Fluvio,
+    FluvioError,
+    Isolation,
+    KafkaMurmur2,
+    Offset,
+    Record,
+    RoundRobin,
+    SpecificPartition,
+    connect,
+    shapes,
+)
 from fluvio_client.errors import (
     AlreadyExists,
     CompressionMismatch,
@@ -22,7 +35,7 @@ from fluvio_client.errors import (
     SystemObject,
     TopicNotFound,
 )
-from fluvio_client.producer.partitioner import partition_of_key
+from fluvio_client.producer.partitioner import murmur2, partition_of_key
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio]
 
@@ -223,6 +236,43 @@ async def test_the_topics_codec_rules(local_cluster: Any) -> None:
             async with client.producer(topic, compression=compression) as producer:
                 await producer.send(b"x")
         assert len(await everything(client, topic)) == 2
+
+
+async def test_timestamps_of_the_applications_own(local_cluster: Any) -> None:
+    async with client_of(local_cluster) as client:
+        topic = await new_topic(client)
+        moment = datetime(2001, 2, 3, 4, 5, 6, 789_000, UTC)
+        async with client.producer(topic, linger_s=60) as producer:
+            await producer.send(b"then", timestamp=moment)
+            await producer.send(b"a bit earlier", timestamp=moment - timedelta(seconds=1))
+            await producer.send(b"now")
+            await producer.send(b"long ago", timestamp=1)
+            for nonsense in (0, -5, datetime(2001, 2, 3)):  # noqa: DTZ001
+                with pytest.raises(ValueError, match=r"timestamp|time zone"):
+                    await producer.send(b"x", timestamp=nonsense)
+        found = await everything(client, topic)
+        assert [record.time for record in found[:2]] == [moment, moment - timedelta(seconds=1)]
+        assert abs(found[2].timestamp / 1000 - time.time()) < 600
+        assert found[3].timestamp == 1
+
+
+async def test_partitions_by_other_rules(local_cluster: Any) -> None:
+    def by_length(key: Any, value: bytes, *, partition_count: int, available: Any) -> int:
+        return len(value) % partition_count
+
+    async with client_of(local_cluster) as client:
+        topic = await new_topic(client, partitions=3)
+        for partitioner, expected in (
+            (RoundRobin(), [0, 1, 2]),
+            (by_length, [1, 2, 0]),
+            (SpecificPartition(2), [2, 2, 2]),
+            (KafkaMurmur2(), [murmur2(b"same") % 2**31 % 3] * 3),
+        ):
+            async with client.producer(topic, partitioner=partitioner) as producer:
+                sent = await producer.send_all(
+                    [(b"same", b"1"), (b"same", b"22"), (b"same", b"333")]
+                )
+                assert [one.partition for one in sent] == expected
 
 
 async def test_too_large_records(local_cluster: Any) -> None:

@@ -36,7 +36,7 @@ def damaged(cluster_factory: Callable[..., Any]) -> Iterator[Any]:
     async def write() -> None:
         async with connect(address=cluster.public_address) as client:
             for topic in TOPICS:
-                await client.admin.topics.create(topic, segment_size_bytes=SEGMENT_SIZE)
+                await client.admin.topics.create(topic, segment_size=SEGMENT_SIZE)
                 async with client.producer(topic) as producer:
                     for first in range(0, END, RECORDS_PER_BATCH):
                         values = [value_of(first + n) for n in range(RECORDS_PER_BATCH)]

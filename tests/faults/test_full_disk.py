@@ -79,7 +79,7 @@ def test_writing_stops_reading_goes_on_and_writing_resumes(
             connect(address=small_disk.public_address) as client,
             open_spu(small_disk) as door,
         ):
-            await client.admin.topics.create(TOPIC, segment_size_bytes=3_000_000)
+            await client.admin.topics.create(TOPIC, segment_size=3_000_000)
             await client.admin.topics.create("other")
             consumer = client.consumer(
                 TOPIC, partitions=0, start="beginning", consumer_id="reader", commit="manual"
@@ -190,7 +190,7 @@ def test_the_controller_lives_on_a_full_disk(
                 answer = await door.produce(TOPIC, [b"x" * 100_000])
                 assert answer.error_code.error is FULL
             (small_disk.data_dir / "ballast").unlink()
-            await client.admin.topics.create("late", timeout_s=30)
+            await client.admin.topics.create("late", wait=30)
             async with client.producer("late") as producer:
                 await producer.send_and_wait("stored")
 

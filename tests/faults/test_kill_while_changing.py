@@ -106,7 +106,7 @@ def test_during_segment_rolls(
     async def everything() -> None:
         async with connect(address=cluster.public_address) as client:
             for size in SEGMENT_SIZES:
-                await client.admin.topics.create(f"rolls-{size}", segment_size_bytes=size)
+                await client.admin.topics.create(f"rolls-{size}", segment_size=size)
         await while_running([writer.run for writer in writers], scenario)
         async with open_spu(cluster) as door:
             for writer in writers:
@@ -149,7 +149,7 @@ def test_during_retention(cluster_factory: Any, open_spu: Any, kill_nine: Any, n
     async def everything() -> None:
         async with connect(address=cluster.public_address) as client:
             await client.admin.topics.create(
-                "short", segment_size_bytes=4096, max_partition_size_bytes=20_000
+                "short", segment_size=4096, max_partition_size=20_000
             )
         await while_running([writer.run], scenario)
         async with open_spu(cluster) as door:

@@ -77,7 +77,7 @@ def test_a_thousand_partitions_and_connections(
         before = spu.memory_info().rss
         fds = spu.num_fds()
         begun = time.monotonic()
-        await client.admin.topics.create("wide", partitions=PARTITIONS, timeout_s=60)
+        await client.admin.topics.create("wide", partitions=PARTITIONS, wait=60)
         print(f"  {PARTITIONS} partitions created in {time.monotonic() - begun:.2f} s")
         prober.report("they were created")
         async with client.producer("wide") as producer:

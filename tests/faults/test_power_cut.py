@@ -139,7 +139,7 @@ def test_acknowledged_is_what_survives(
         async with connect(address=cluster.public_address) as client:
             for topic, segment_size in TOPICS.items():
                 if topic != "young":
-                    await client.admin.topics.create(topic, segment_size_bytes=segment_size)
+                    await client.admin.topics.create(topic, segment_size=segment_size)
         async with (
             open_spu(cluster) as door,
             open_spu(cluster) as second,

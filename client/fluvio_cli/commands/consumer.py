@@ -1,16 +1,28 @@
-"""`fluvio consumer`: list and delete the offsets that the cluster keeps for consumers."""
+"""`fluvio consumer`: list, describe and delete the offsets that the cluster keeps."""
 
+import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fluvio_cli.output import OutputType, emit, format_columns, output_option
+from fluvio_cli.output import (
+    DESCRIBE_MARGIN,
+    DESCRIBE_TABLE_MARGIN,
+    DRY_RUN_MARK,
+    OutputType,
+    emit,
+    format_columns,
+    format_data,
+    output_option,
+)
 from fluvio_cli.quantities import format_duration_s
 from fluvio_cli.target import run_client
 
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
+    from fluvio_client.stored_offsets import ConsumerLag
     from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset
 
 HEADERS = ("CONSUMER", "TOPIC", "PARTITION", "OFFSET", "LAST SEEN")
@@ -54,6 +66,58 @@ def list_consumers(context: click.Context, *, output: OutputType) -> None:
     )
 
 
+@command.command("describe")
+@click.argument("consumer_id", metavar="CONSUMER")
+@output_option()
+@click.pass_context
+def describe(context: click.Context, *, consumer_id: str, output: OutputType) -> None:
+    """Show where a consumer is, and how far it is behind."""
+
+    async def work(client: "Fluvio") -> "Sequence[ConsumerLag]":
+        return await client.admin.consumers.lags(consumer_id)
+
+    found = run_client(context, work)
+    if output is not OutputType.TABLE:
+        data = [lag_shape(one) for one in found]
+        sys.stdout.write(format_data(output, data, kind="consumers"))
+        return
+    lags = [one.lag for one in found]
+    total = str(sum(lag or 0 for lag in lags)) if None not in lags else "unknown"
+    lines = [[f"Consumer:{consumer_id}"], [f"Partitions:{len(found)}"], [f"Lag:{total}"]]
+    sys.stdout.write(format_columns([*lines, ["-" * 17]], margin=DESCRIBE_MARGIN))
+    sys.stdout.write(
+        format_columns(
+            [[one.topic, *lag_words(one)] for one in found],
+            headers=("TOPIC", "PARTITION", "OFFSET", "END", "LAG", "LAST SEEN"),
+            margin=DESCRIBE_TABLE_MARGIN,
+        )
+    )
+
+
+def lag_shape(lag: "ConsumerLag") -> dict[str, Any]:
+    """Flat and in snake case, as stored offsets are; null for what is not known."""
+    return {
+        "consumer_id": lag.consumer_id,
+        "topic": lag.topic,
+        "partition": lag.partition,
+        "offset": lag.offset,
+        "end_offset": lag.end,
+        "lag": lag.lag,
+        "modified_time": lag.modified_time_s,
+    }
+
+
+def lag_words(lag: "ConsumerLag") -> list[str]:
+    """Partition, offset, end, lag and last sight; a dash for what is not known."""
+    return [
+        str(lag.partition),
+        str(lag.offset),
+        "-" if lag.end is None else str(lag.end),
+        "-" if lag.lag is None else str(lag.lag),
+        format_duration_s(max(0, int(time.time()) - lag.modified_time_s)),
+    ]
+
+
 @command.command("delete")
 @click.argument("consumer_id", metavar="CONSUMER")
 @click.option("-t", "--topic", metavar="TOPIC", help="Only for this topic.")
@@ -64,9 +128,15 @@ def list_consumers(context: click.Context, *, output: OutputType) -> None:
     metavar="N",
     help="Only for this partition; needs --topic.",
 )
+@click.option("-d", "--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.pass_context
 def delete(
-    context: click.Context, *, consumer_id: str, topic: str | None, partition: int | None
+    context: click.Context,
+    *,
+    consumer_id: str,
+    topic: str | None,
+    partition: int | None,
+    dry_run: bool,
 ) -> None:
     """Forget the stored offsets of a consumer."""
     if partition is not None and topic is None:
@@ -76,17 +146,16 @@ def delete(
 
     async def work(client: "Fluvio") -> int:
         count = 0
-        for one in await client.admin.consumers.list(consumer_id):
-            if topic not in (None, one.replica.topic):
-                continue
+        for one in await client.admin.consumers.list(consumer_id, topic=topic):
             if partition not in (None, one.replica.partition):
                 continue
-            await client.admin.consumers.delete(
-                consumer_id, one.replica.topic, one.replica.partition
-            )
+            if not dry_run:
+                await client.admin.consumers.delete(
+                    consumer_id, one.replica.topic, one.replica.partition
+                )
             click.echo(
                 f'consumer "{consumer_id}" on topic "{one.replica.topic}" and partition '
-                f'"{one.replica.partition}" deleted'
+                f'"{one.replica.partition}" deleted{DRY_RUN_MARK if dry_run else ""}'
             )
             count += 1
         return count
