@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from fluvio_client.consumer.record import Batch, Record, TopicPartition
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
-    from fluvio_client.producer.delivery import Delivery, RecordMetadata
+    from fluvio_client.producer.delivery import BatchOutcome, Delivery, RecordMetadata
     from fluvio_client.producer.partitioner import (
         HashOrRoundRobin,
+        KafkaMurmur2,
         Partitioner,
+        RoundRobin,
         SpecificPartition,
     )
     from fluvio_client.producer.producer import Producer, ProducerConfig
@@ -47,6 +49,7 @@ _HOMES = {
     "Batch": "fluvio_client.consumer.record",
     "BatchCompression": "fluvio_protocol.record.compression",
     "Change": "fluvio_client.admin",
+    "BatchOutcome": "fluvio_client.producer.delivery",
     "ClientError": "fluvio_client.errors",
     "Commit": "fluvio_client.consumer.config",
     "CompressionType": "fluvio_protocol.types",
@@ -59,6 +62,7 @@ _HOMES = {
     "FluvioError": "fluvio_client.errors",
     "HashOrRoundRobin": "fluvio_client.producer.partitioner",
     "Isolation": "fluvio_protocol.types",
+    "KafkaMurmur2": "fluvio_client.producer.partitioner",
     "Metadata": "fluvio_protocol.metadata.kinds",
     "OnError": "fluvio_client.consumer.config",
     "OnEvicted": "fluvio_client.consumer.config",
@@ -70,6 +74,7 @@ _HOMES = {
     "Record": "fluvio_client.consumer.record",
     "RecordMetadata": "fluvio_client.producer.delivery",
     "RetryPolicy": "fluvio_client.retry",
+    "RoundRobin": "fluvio_client.producer.partitioner",
     "SpecificPartition": "fluvio_client.producer.partitioner",
     "TopicPartition": "fluvio_client.consumer.record",
     "connect": "fluvio_client.fluvio",
@@ -79,6 +84,7 @@ __all__ = [
     "Admin",
     "Batch",
     "BatchCompression",
+    "BatchOutcome",
     "Change",
     "ClientError",
     "Commit",
@@ -92,6 +98,7 @@ __all__ = [
     "FluvioError",
     "HashOrRoundRobin",
     "Isolation",
+    "KafkaMurmur2",
     "Metadata",
     "Offset",
     "OnError",
@@ -103,6 +110,7 @@ __all__ = [
     "Record",
     "RecordMetadata",
     "RetryPolicy",
+    "RoundRobin",
     "SpecificPartition",
     "TopicPartition",
     "connect",

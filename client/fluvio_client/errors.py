@@ -20,7 +20,7 @@
           NotLeader                  retriable, refresh_metadata
           SmartModuleError           SmartModuleRuntimeError
         ProducerError                RecordTooLarge, QueueFull, DeliveryFailed,
-                                     CompressionMismatch, ProducerClosed
+                                     CompressionMismatch, FlushTimedOut, ProducerClosed
         ConsumerError                OffsetEvicted, OffsetOutOfRange, OffsetManagementDisabled,
                                      ConsumerClosed
 
@@ -48,6 +48,7 @@ __all__ = [
     "ConsumerClosed",
     "ConsumerError",
     "DeliveryFailed",
+    "FlushTimedOut",
     "FluvioError",
     "InvalidRequest",
     "LookupTimedOut",
@@ -258,6 +259,13 @@ class CompressionMismatch(ProducerError):
             "Producer error: Invalid configuration in producer: Compression in the producer "
             f"({producer}) does not match with topic level compression ({topic})"
         )
+
+
+class FlushTimedOut(ProducerError):
+    """Records are still on their way; they go on, and may be waited for again."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.REQUEST_TIMED_OUT
+    retriable: ClassVar[bool] = True
 
 
 class ProducerClosed(ProducerError):

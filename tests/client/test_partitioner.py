@@ -9,6 +9,7 @@ from fluvio_client.producer.partitioner import (
     HashOrRoundRobin,
     SpecificPartition,
     hash_key,
+    murmur2,
     partition_of_key,
 )
 
@@ -103,3 +104,19 @@ def test_records_with_keys_do_not_advance_the_turns() -> None:
 def test_specific_partition_ignores_keys() -> None:
     choose = SpecificPartition(2)
     assert choose(b"k", b"v", partition_count=3, available=(0,)) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_kafkas_hash(key: bytes, expected: int) -> None:
+    """The vectors of Kafka's own UtilsTest."""
+    assert murmur2(key) == expected % 2**32

@@ -8,11 +8,19 @@ from typing import Any
 
 import pytest
 
-from fluvio_client import Offset, ProducerConfig, Record, RetryPolicy, connect
+from fluvio_client import (
+    Offset,
+    ProducerConfig,
+    Record,
+    RecordMetadata,
+    RetryPolicy,
+    connect,
+)
 from fluvio_client.errors import (
     ConnectFailed,
     ConsumerError,
     DeliveryFailed,
+    FlushTimedOut,
     LookupTimedOut,
     OffsetEvicted,
     ProducerClosed,
@@ -315,6 +323,71 @@ async def test_at_most_once_asks_once(scripted: Any) -> None:
         with pytest.raises(DeliveryFailed):
             await producer.send_and_wait(b"x")
     assert sum(isinstance(one, ProduceRequest) for one in spu.asked) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("retries", [0, 3])
+async def test_delivery_ends_with_the_attempts_allowed(scripted: Any, retries: int) -> None:
+    answers = {ProduceRequest: lambda request: produced(request, NOT_LEADER)}
+    policy = RetryPolicy.fixed(0.001, retries_max=retries)
+    async with (
+        scripted(answers) as (client, spu),
+        client.producer("events", retry=policy) as producer,
+    ):
+        with pytest.raises(DeliveryFailed):
+            await producer.send_and_wait(b"x")
+    assert sum(isinstance(one, ProduceRequest) for one in spu.asked) == 1 + retries
+
+
+@pytest.mark.asyncio
+async def test_everybody_is_told_of_the_outcome_and_the_next_record_goes_on(
+    scripted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = [ErrorStatus(ErrorCode.STORAGE_ERROR)]
+    records: list[Any] = []
+    batches: list[Any] = []
+
+    def answer(request: ProduceRequest) -> list[ProduceResponse]:
+        return produced(request, refusals.pop() if refusals else SUCCESS, 5)
+
+    def told(error: Exception | None, metadata: Any) -> None:
+        records.append((type(error), metadata))
+        raise RuntimeError("the application's own affair")
+
+    async with (
+        scripted({ProduceRequest: answer}) as (client, _spu),
+        client.producer("events", on_delivery=told, on_batch=batches.append) as producer,
+    ):
+        lost = await producer.send(b"lost")
+        with pytest.raises(asyncio.InvalidStateError):
+            lost.result()
+        with pytest.raises(ServerError):
+            await lost
+        kept = await producer.send(b"kept")
+        done: list[Any] = []
+        kept.add_done_callback(done.append)
+        await producer.flush(timeout_s=10)
+        kept.add_done_callback(done.append)
+        await asyncio.sleep(0)
+        assert done == [kept, kept]
+        assert kept.result() == RecordMetadata(0, 5)
+    assert records == [(ServerError, None), (type(None), RecordMetadata(0, 5))]
+    assert caplog.text.count("RuntimeError: the application's own affair") == 2
+    assert [(one.record_count, one.partition, type(one.error)) for one in batches] == [
+        (1, 0, ServerError), (1, 0, type(None)),
+    ]  # fmt: skip
+    assert batches[1].size_bytes > batches[0].size_bytes == 0
+    assert 0 <= batches[1].elapsed_s < 10
+
+
+@pytest.mark.asyncio
+async def test_flush_waits_as_long_as_it_may(scripted: Any) -> None:
+    async with scripted({ProduceRequest: lambda request: []}) as (client, _spu):
+        producer = client.producer("events")
+        await producer.start()
+        await producer.send_all([b"x", b"y"])
+        with pytest.raises(FlushTimedOut, match="2 records of events"):
+            await producer.flush(timeout_s=0.01)
 
 
 @pytest.mark.asyncio

@@ -50,6 +50,8 @@ async def fetch_bounds(
         error = await _ask_leaders(session, sorted(missing), found)
         missing.difference_update(found)
         if error is not None:
+            if backoff.exhausted:
+                raise error
             delay_s = backoff.next_delay_s()
             if deadline is not None and loop.time() + delay_s >= deadline:
                 raise error

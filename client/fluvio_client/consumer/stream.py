@@ -222,6 +222,8 @@ class PartitionStream:
                 if self.position != before:
                     backoff.reset()
                     failing_since = None
+                if backoff.exhausted:
+                    raise
                 delay_s = backoff.next_delay_s()
                 failing_since = failing_since or loop.time()
                 total_s = self._config.retry.total_s

@@ -19,6 +19,8 @@ from fluvio_protocol.record.compression import BatchCompression
 
 BATCH_OVERHEAD_BYTES = 57 + 4
 """Header and record count: what an empty batch takes."""
+TIMESTAMP_SPAN_MS_MAX = 2**31 - 1
+"""A record's timestamp is a signed 32-bit distance from that of its batch."""
 RECORD_OVERHEAD_BYTES_MAX = 30
 """Upper bound of what a record takes besides key and value: six varints and three bytes."""
 
@@ -26,10 +28,15 @@ RECORD_OVERHEAD_BYTES_MAX = 30
 class Batch:
     """Records that travel together and share one outcome."""
 
-    __slots__ = ("_builder", "_callbacks", "base_offset", "created_ms", "done", "error", "noticed")
+    __slots__ = (
+        "_builder", "_callbacks", "base_offset", "created_ms", "done", "error",
+        "first_timestamp_ms", "noticed",
+    )  # fmt: skip
 
-    def __init__(self, created_ms: int) -> None:
-        self._builder: BatchBuilder | None = BatchBuilder(created_ms)
+    def __init__(self, created_ms: int, first_timestamp_ms: int | None = None) -> None:
+        """first_timestamp_ms: of its first record, when that is not the time it came."""
+        self.first_timestamp_ms = created_ms if first_timestamp_ms is None else first_timestamp_ms
+        self._builder: BatchBuilder | None = BatchBuilder(self.first_timestamp_ms)
         self._callbacks: list[Callable[[], None]] = []
         self.created_ms = created_ms
         self.base_offset = -1
@@ -49,11 +56,11 @@ class Batch:
         assert self._builder is not None
         return self._builder.record_count
 
-    def append(self, key: bytes | None, value: bytes, now_ms: int) -> int:
+    def append(self, key: bytes | None, value: bytes, timestamp_ms: int) -> int:
         """Add a record and return its place in the batch."""
         builder = self._builder
         assert builder is not None
-        builder.append(key, value, now_ms)
+        builder.append(key, value, timestamp_ms)
         return builder.record_count - 1
 
     def build(self, compression: BatchCompression) -> bytes:
@@ -116,13 +123,19 @@ class Accumulator:
         """When the first record of the open batch came; None without one."""
         return self._open.created_ms if self._open is not None else None
 
-    def append(self, key: bytes | None, value: bytes, now_ms: int) -> tuple[Batch, int]:
+    def append(
+        self, key: bytes | None, value: bytes, now_ms: int, timestamp_ms: int | None = None
+    ) -> tuple[Batch, int]:
         """Add a record; returns its batch and its place there.
 
-        A record that does not fit the open batch begins a new one; one that is larger than any
-        batch gets a batch of its own. Does not look at `full`: that is for the caller.
-        Raises: RecordTooLarge.
+        A record that does not fit the open batch, by size or by time, begins a new one; one that
+        is larger than any batch gets a batch of its own. Does not look at `full`: that is for the
+        caller.
+        timestamp_ms: of the record, when it is not `now_ms`
+        Raises:       RecordTooLarge.
         """
+        if timestamp_ms is None:
+            timestamp_ms = now_ms
         size_bytes = RECORD_OVERHEAD_BYTES_MAX + len(value)
         if key is not None:
             size_bytes += len(key)
@@ -132,11 +145,15 @@ class Accumulator:
                 size_bytes_max=BATCH_OVERHEAD_BYTES + self._record_bytes_max,
             )
         batch = self._open
-        if batch is None or batch.size_bytes + size_bytes > self._batch_size_bytes:
+        if (
+            batch is None
+            or batch.size_bytes + size_bytes > self._batch_size_bytes
+            or abs(timestamp_ms - batch.first_timestamp_ms) > TIMESTAMP_SPAN_MS_MAX
+        ):
             if batch is not None:
                 self._sealed.append(batch)
-            batch = self._open = Batch(now_ms)
-        place = batch.append(key, value, now_ms)
+            batch = self._open = Batch(now_ms, timestamp_ms)
+        place = batch.append(key, value, timestamp_ms)
         if batch.size_bytes >= self._batch_size_bytes:
             self._sealed.append(batch)
             self._open = None

@@ -5,11 +5,15 @@ waits.
 """
 
 import asyncio
-from collections.abc import Generator
+import logging
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
+from fluvio_client.errors import FluvioError
 from fluvio_client.producer.accumulator import Batch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,33 @@ class RecordMetadata:
 
     partition: int
     offset: int
+
+
+OnDelivery = Callable[[FluvioError | None, RecordMetadata | None], None]
+"""Told of every record: why it was given up, or where it was stored. The other one is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of a batch.
+
+    size_bytes: as it was sent, compressed; 0 when it was not stored
+    created_ms: when its first record came, ms since 1970
+    elapsed_s:  from then to its outcome
+    error:      why it was given up; None when it was stored
+    """
+
+    topic: str
+    partition: int
+    record_count: int
+    size_bytes: int
+    created_ms: int
+    elapsed_s: float
+    error: FluvioError | None
+
+
+OnBatch = Callable[[BatchOutcome], None]
+"""Told of every batch."""
 
 
 class Delivery:
@@ -43,13 +74,50 @@ class Delivery:
 
     async def metadata(self) -> RecordMetadata:
         """Wait until the record is stored. Cancelling the wait does not take the record back."""
+        if not self._batch.done:
+            await outcome_of([self._batch])
+        return self.result()
+
+    def result(self) -> RecordMetadata:
+        """The outcome, without waiting. Raises: InvalidStateError while it is not known."""
         batch = self._batch
         if not batch.done:
-            await outcome_of([batch])
+            raise asyncio.InvalidStateError("the record is still on its way: await it")
         if batch.error is not None:
             batch.noticed = True
             raise batch.error
         return RecordMetadata(self.partition, batch.base_offset + self._place)
+
+    def add_done_callback(self, callback: Callable[["Delivery"], None]) -> None:
+        """Call with this delivery when the outcome is known, soon when it is already.
+
+        What the callback raises is logged. It runs between the producer's own steps: be quick.
+        """
+        if self._batch.done:
+            asyncio.get_running_loop().call_soon(called, callback, self)
+        else:
+            self._batch.on_done(lambda: called(callback, self))
+
+    def tell(self, callback: OnDelivery) -> None:
+        """Call with the outcome when it is known."""
+
+        def told(delivery: Delivery) -> None:
+            try:
+                metadata = delivery.result()
+            except FluvioError as error:
+                callback(error, None)
+            else:
+                callback(None, metadata)
+
+        self.add_done_callback(told)
+
+
+def called(callback: Callable[..., None], *arguments: object) -> None:
+    """Call back an application; what it raises is its own affair, and is logged."""
+    try:
+        callback(*arguments)
+    except Exception:
+        log.exception("callback=%r raised", callback)
 
 
 async def outcome_of(batches: list[Batch]) -> None:

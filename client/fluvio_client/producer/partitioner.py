@@ -12,11 +12,12 @@ from typing import Protocol
 from siphash24 import siphash24
 
 _LENGTH = struct.Struct("<Q")
+_WORD = struct.Struct("<I")
 _KEY = bytes(16)
 
 
 class Partitioner(Protocol):
-    """Chooses a partition for one record."""
+    """Chooses a partition for one record; any function of that form will do."""
 
     def __call__(
         self,
@@ -68,6 +69,63 @@ class HashOrRoundRobin:
         if available:
             return available[number % len(available)]
         return number % partition_count
+
+
+class RoundRobin:
+    """The next available partition, whatever the key: even spread, and no order within a key."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(
+        self,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition_count: int,
+        available: Sequence[int],
+    ) -> int:
+        number = self._count
+        self._count = number + 1
+        if available:
+            return available[number % len(available)]
+        return number % partition_count
+
+
+class KafkaMurmur2(HashOrRoundRobin):
+    """Where Kafka's own producers put a key, for topics that move over with their order."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition_count: int,
+        available: Sequence[int],
+    ) -> int:
+        if key is not None:
+            return (murmur2(key) & 0x7FFF_FFFF) % partition_count
+        return super().__call__(key, value, partition_count=partition_count, available=available)
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2 of 32 bits with Kafka's seed. Source: org.apache.kafka.common.utils.Utils."""
+    multiplier, mask = 0x5BD1_E995, 0xFFFF_FFFF
+    result = 0x9747_B28C ^ len(data)
+    whole = len(data) & ~3
+    for (word,) in _WORD.iter_unpack(data[:whole]):
+        mixed = word * multiplier & mask
+        mixed = (mixed ^ mixed >> 24) * multiplier & mask
+        result = (result * multiplier & mask) ^ mixed
+    rest = data[whole:]
+    if rest:
+        result = (result ^ int.from_bytes(rest, "little")) * multiplier & mask
+    result = (result ^ result >> 13) * multiplier & mask
+    return result ^ result >> 15
 
 
 class SpecificPartition:

@@ -20,12 +20,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from fluvio_client.errors import (
     ClientError,
     CompressionMismatch,
     DeliveryFailed,
+    FlushTimedOut,
     FluvioError,
     PartitionNotFound,
     ProducerClosed,
@@ -33,7 +35,15 @@ from fluvio_client.errors import (
     server_error,
 )
 from fluvio_client.producer.accumulator import Accumulator, Batch
-from fluvio_client.producer.delivery import Delivery, RecordMetadata, outcome_of
+from fluvio_client.producer.delivery import (
+    BatchOutcome,
+    Delivery,
+    OnBatch,
+    OnDelivery,
+    RecordMetadata,
+    called,
+    outcome_of,
+)
 from fluvio_client.producer.partitioner import HashOrRoundRobin, Partitioner
 from fluvio_client.retry import DELIVERY, RetryPolicy
 from fluvio_client.session import Session
@@ -69,6 +79,8 @@ class ProducerConfig:
     isolation:              when the leader answers: stored, or committed
     timeout_ms:             how long the leader may take for that
     retry:                  for lost connections and moved leaders; None sends at most once
+    on_delivery:            called with (error, metadata) of every record
+    on_batch:               called with a BatchOutcome for every batch
     """
 
     batch_size_bytes: int = 16_384
@@ -79,6 +91,8 @@ class ProducerConfig:
     isolation: Isolation = Isolation.READ_UNCOMMITTED
     timeout_ms: int = 1500
     retry: RetryPolicy | None = DELIVERY
+    on_delivery: OnDelivery | None = None
+    on_batch: OnBatch | None = None
 
     def __post_init__(self) -> None:
         if min(self.batch_size_bytes, self.max_request_size_bytes, self.batch_queue_count_max) < 1:
@@ -184,28 +198,40 @@ class Producer:
     # Sending
 
     async def send(
-        self, value: Data, *, key: Data | None = None, partition: int | None = None
+        self,
+        value: Data,
+        *,
+        key: Data | None = None,
+        partition: int | None = None,
+        timestamp: int | datetime | None = None,
     ) -> Delivery:
         """Hand over a record; waits only while the queue of its partition is full.
 
         partition: instead of the one that the partitioner would choose
-        Raises:    RecordTooLarge, PartitionNotFound, QueueFull after 30 s, ProducerClosed
+        timestamp: ms since 1970, or a datetime with a time zone, instead of now
+        Raises:    RecordTooLarge, PartitionNotFound, QueueFull after 30 s, ProducerClosed;
+                   ValueError for a timestamp before 1970 or without a time zone
         """
         key_bytes, value_bytes = _bytes_of(key), _to_bytes(value)
         lane = self._lane_for(key_bytes, value_bytes, partition)
         if lane.accumulator.full:
             await self._wait_for_space(lane)
-        return self._append(lane, key_bytes, value_bytes)
+        return self._append(lane, key_bytes, value_bytes, timestamp)
 
     def send_nowait(
-        self, value: Data, *, key: Data | None = None, partition: int | None = None
+        self,
+        value: Data,
+        *,
+        key: Data | None = None,
+        partition: int | None = None,
+        timestamp: int | datetime | None = None,
     ) -> Delivery:
         """Like `send`, and raises QueueFull instead of waiting."""
         key_bytes, value_bytes = _bytes_of(key), _to_bytes(value)
         lane = self._lane_for(key_bytes, value_bytes, partition)
         if lane.accumulator.full:
             raise QueueFull(f"too many batches wait for partition {lane.key}")
-        return self._append(lane, key_bytes, value_bytes)
+        return self._append(lane, key_bytes, value_bytes, timestamp)
 
     async def send_all(
         self,
@@ -223,16 +249,21 @@ class Producer:
         return deliveries
 
     async def send_and_wait(
-        self, value: Data, *, key: Data | None = None, partition: int | None = None
+        self,
+        value: Data,
+        *,
+        key: Data | None = None,
+        partition: int | None = None,
+        timestamp: int | datetime | None = None,
     ) -> RecordMetadata:
         """Send a record and wait until it is stored."""
-        return await (await self.send(value, key=key, partition=partition))
+        return await (await self.send(value, key=key, partition=partition, timestamp=timestamp))
 
-    async def flush(self) -> None:
+    async def flush(self, timeout_s: float | None = None) -> None:
         """Send everything that was handed over, and wait for its outcome.
 
         Raises: the first failure that nobody has been told of, by awaiting a Delivery or by an
-                earlier flush.
+                earlier flush; FlushTimedOut.
         """
         batches: list[Batch] = []
         for lane in self._lanes.values():
@@ -242,7 +273,14 @@ class Producer:
                 lane.wake_up.set()
             batches += lane.in_flight
             batches += waiting
-        await outcome_of(batches)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await outcome_of(batches)
+        except TimeoutError:
+            left = sum(batch.record_count for batch in batches if not batch.done)
+            raise FlushTimedOut(
+                f"{left} records of {self.topic} are still on their way after {timeout_s:g} s"
+            ) from None
         failed = [batch for batch in self._unreported if not batch.noticed]
         self._unreported.clear()
         if failed:
@@ -294,13 +332,21 @@ class Producer:
             )
         return lane
 
-    def _append(self, lane: _Lane, key: bytes | None, value: bytes) -> Delivery:
-        batch, place = lane.accumulator.append(key, value, time.time_ns() // 1_000_000)
+    def _append(
+        self, lane: _Lane, key: bytes | None, value: bytes, timestamp: int | datetime | None
+    ) -> Delivery:
+        timestamp_ms = None if timestamp is None else _timestamp_ms(timestamp)
+        batch, place = lane.accumulator.append(
+            key, value, time.time_ns() // 1_000_000, timestamp_ms
+        )
         if lane.task is None:
             self._start_lane(lane)
         elif place == 0:
             lane.wake_up.set()  # the batch before it was sealed, perhaps while it lingered
-        return Delivery(batch, place, lane.key.partition)
+        delivery = Delivery(batch, place, lane.key.partition)
+        if self.config.on_delivery is not None:
+            delivery.tell(self.config.on_delivery)
+        return delivery
 
     async def _wait_for_space(self, lane: _Lane) -> None:
         try:
@@ -329,6 +375,7 @@ class Producer:
         """
         if lane.task is task:
             self._fail(
+                lane,
                 lane.in_flight + lane.accumulator.drain(),
                 ProducerClosed(f"the client was closed before records of {lane.key} were sent"),
             )
@@ -382,11 +429,10 @@ class Producer:
                 if not batch.done
             ]
             lane.in_flight = [batch for batch in lane.in_flight if not batch.done]
-            delay_s = backoff.next_delay_s()
-            if retry is None or self._expired(lane.in_flight[0], retry, delay_s):
-                self._fail(
-                    lane.in_flight, _with_cause(DeliveryFailed(f"{lane.key}: {error}"), error)
-                )
+            last, delay_s = backoff.exhausted, backoff.next_delay_s()
+            if retry is None or last or self._expired(lane.in_flight[0], retry, delay_s):
+                failed = DeliveryFailed(f"{lane.key}: {error}")
+                self._fail(lane, lane.in_flight, _with_cause(failed, error))
                 lane.in_flight = []
                 return
             self._requests_retried += 1
@@ -429,7 +475,7 @@ class Producer:
         except FluvioError as error:
             if error.retriable:
                 return error
-            self._fail(lane.in_flight, error)
+            self._fail(lane, lane.in_flight, error)
             return None
         return self._settle(lane, payloads, response)
 
@@ -439,6 +485,7 @@ class Producer:
         entries = response.responses[0].partitions if response.responses else ()
         if len(entries) != len(lane.in_flight):
             self._fail(
+                lane,
                 lane.in_flight,
                 DeliveryFailed(
                     f"{lane.key}: {len(entries)} answers for {len(lane.in_flight)} batches"
@@ -451,6 +498,7 @@ class Producer:
                 self._batches_sent += 1
                 self._bytes_sent += len(payload)
                 self._records_sent += batch.record_count
+                self._tell_batch(lane, batch, size_bytes=len(payload))
                 batch.complete(entry.base_offset)
                 continue
             error = server_error(
@@ -459,15 +507,46 @@ class Producer:
             if error.retriable:
                 again = again or error
             else:
-                self._fail([batch], error)
+                self._fail(lane, [batch], error)
         return again
 
-    def _fail(self, batches: list[Batch], error: FluvioError) -> None:
+    def _fail(self, lane: _Lane, batches: list[Batch], error: FluvioError) -> None:
         for batch in batches:
             if not batch.done:
                 self._records_failed += batch.record_count
+                self._tell_batch(lane, batch, error=error)
                 self._unreported.append(batch)
                 batch.fail(error)
+
+    def _tell_batch(
+        self,
+        lane: _Lane,
+        batch: Batch,
+        *,
+        size_bytes: int = 0,
+        error: FluvioError | None = None,
+    ) -> None:
+        if self.config.on_batch is not None:
+            outcome = BatchOutcome(
+                topic=self.topic,
+                partition=lane.key.partition,
+                record_count=batch.record_count,
+                size_bytes=size_bytes,
+                created_ms=batch.created_ms,
+                elapsed_s=max(0.0, time.time_ns() / 1e9 - batch.created_ms / 1e3),
+                error=error,
+            )
+            called(self.config.on_batch, outcome)
+
+
+def _timestamp_ms(timestamp: int | datetime) -> int:
+    if isinstance(timestamp, datetime):
+        if timestamp.tzinfo is None:
+            raise ValueError(f"{timestamp} has no time zone: it says no moment")
+        timestamp = round(timestamp.timestamp() * 1000)
+    if timestamp <= 0:
+        raise ValueError(f"timestamp {timestamp} is not after 1970")
+    return timestamp
 
 
 def _codec_for(wanted: BatchCompression | None, topic: CompressionType) -> BatchCompression:
