@@ -1,12 +1,14 @@
 """The way in: `async with connect() as client`.
 
-Called by applications and the command line. One client is one cluster: a session with the
-controller and the SPUs, and what is made from it. Several clients, of several clusters, live side
-by side.
+Called by applications and the command line. One client is one cluster at a time: a session with
+the controller and the SPUs, and what is made from it. It can be switched to another cluster, and
+several clients, of several clusters, live side by side.
 """
 
+import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, overload
@@ -61,20 +63,28 @@ def connect(
         address = None if profile else os.environ.get("FLUVIO_CLUSTER") or None
     use_local = False
     if address is None:
-        cluster = ProfileStore.load(profile_path).resolve(profile)
-        if cluster.tls_policy != "disabled":
-            raise ConfigError(
-                f'cluster "{cluster.name}" wants TLS ({cluster.tls_policy}), which this release '
-                "does not speak yet"
-            )
-        address, use_local = cluster.endpoint, cluster.use_spu_local_address
+        where, use_local = _target(profile, profile_path)
+    else:
+        where = parse_address(address)
     return Fluvio(
-        parse_address(address),
+        where,
         client_id=client_id or os.environ.get("FLUVIO_CLIENT_ID") or DEFAULT_CLIENT_ID,
         use_spu_local_address=use_local,
         timeout_s=timeout_s,
         max_fetch_bytes=_fetch_bytes_of_environment(),
+        profile_path=profile_path,
     )
+
+
+def _target(profile: str | None, path: str | Path | None) -> tuple[Address, bool]:
+    """Where a profile leads, and whether to use the SPUs' local addresses. Raises ConfigError."""
+    cluster = ProfileStore.load(path).resolve(profile)
+    if cluster.tls_policy != "disabled":
+        raise ConfigError(
+            f'cluster "{cluster.name}" wants TLS ({cluster.tls_policy}), which this release '
+            "does not speak yet"
+        )
+    return parse_address(cluster.endpoint), cluster.use_spu_local_address
 
 
 def _fetch_bytes_of_environment() -> int:
@@ -105,7 +115,7 @@ def parse_address(text: str) -> Address:
 
 
 class Fluvio:
-    """A client of one cluster; made by `connect`, for one event loop."""
+    """A client of one cluster at a time; made by `connect`, for one event loop."""
 
     def __init__(
         self,
@@ -115,17 +125,26 @@ class Fluvio:
         use_spu_local_address: bool = False,
         timeout_s: float = 10.0,
         max_fetch_bytes: int = MAX_BYTES_DEFAULT,
+        profile_path: str | Path | None = None,
     ) -> None:
         """Use `connect`."""
         self._max_fetch_bytes = max_fetch_bytes
-        self._session = Session(
-            address,
-            client_id=client_id,
-            use_spu_local_address=use_spu_local_address,
-            connect_timeout_s=timeout_s,
-        )
+        self._client_id = client_id
+        self._timeout_s = timeout_s
+        self._profile_path = profile_path
+        self._session = self._new_session(address, use_spu_local_address)
+        self._sessions = {(address, use_spu_local_address): self._session}
+        self._switching = asyncio.Lock()
         self._entered = False
         self.admin = Admin(self._session)
+
+    def _new_session(self, address: Address, use_spu_local_address: bool) -> Session:
+        return Session(
+            address,
+            client_id=self._client_id,
+            use_spu_local_address=use_spu_local_address,
+            connect_timeout_s=self._timeout_s,
+        )
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -135,7 +154,28 @@ class Fluvio:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._session.__aexit__(*error)
+        async with AsyncExitStack() as everything:
+            for session in self._sessions.values():
+                everything.push_async_exit(session)
+
+    async def switch_profile(self, name: str) -> None:
+        """Let everything that is begun from now on go to another profile's cluster.
+
+        Producers, consumers and watches that are open stay where they are; the connection to
+        their cluster ends with this client. The profile file is only read.
+        Raises: ConfigError and its kin, ConnectFailed, VersionMismatch; then all stays as it was.
+        """
+        if not self._entered or self._session.closed:
+            raise ClientError("only a client that is connected can switch: use `async with`")
+        target = _target(name, self._profile_path)
+        async with self._switching:
+            session = self._sessions.get(target)
+            if session is None:
+                session = self._new_session(*target)
+                await session.__aenter__()
+                self._sessions[target] = session
+            self._session = session
+            self.admin = Admin(session)
 
     @property
     def platform_version(self) -> str:

@@ -36,6 +36,26 @@ def test_the_order_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connect(address="here.example:4").address == "here.example:4"
 
 
+@pytest.mark.usefixtures("path")
+def test_what_the_client_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect()._session._client_id == "fluvio"
+    monkeypatch.setenv("FLUVIO_CLIENT_ID", "billing")
+    assert connect()._session._client_id == "billing"
+    assert connect(client_id="audit")._session._client_id == "audit"
+
+
+@pytest.mark.usefixtures("path")
+def test_how_much_a_consumer_fetches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect().consumer("t").config.max_bytes == 1_048_576
+    monkeypatch.setenv("FLV_CLIENT_MAX_FETCH_BYTES", "5000")
+    assert connect().consumer("t").config.max_bytes == 5000
+    assert connect().consumer("t", max_bytes=7).config.max_bytes == 7
+    for nonsense in ("0", "1 MB", "-3"):
+        monkeypatch.setenv("FLV_CLIENT_MAX_FETCH_BYTES", nonsense)
+        with pytest.raises(ConfigError, match="FLV_CLIENT_MAX_FETCH_BYTES"):
+            connect()
+
+
 def test_contradictions_and_unknown_names(path: Path) -> None:
     with pytest.raises(ConfigError, match="not both"):
         connect("near", address="h:1")

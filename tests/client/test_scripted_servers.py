@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from fluvio_client import (
     Offset,
     ProducerConfig,
+    ProfileStore,
     Record,
     RecordMetadata,
     RetryPolicy,
     connect,
 )
 from fluvio_client.errors import (
+    ClientError,
     ConnectFailed,
     ConsumerError,
     DeliveryFailed,
@@ -24,6 +27,7 @@ from fluvio_client.errors import (
     LookupTimedOut,
     OffsetEvicted,
     ProducerClosed,
+    ProfileNotFound,
     ServerError,
     SmartModuleRuntimeError,
     TopicNotFound,
@@ -277,6 +281,54 @@ async def test_the_watches_come_back_after_the_controller_did(
         for connection in tuple(door.connections):
             connection.close("test")
         assert await metadata.wait_until(lambda: metadata.partition_count("events") == 3, 10)
+
+
+@pytest.mark.asyncio
+async def test_switching_to_the_cluster_of_another_profile(
+    open_door: Any, make_door: Any, tmp_path: Path
+) -> None:
+    """What is open stays where it is; everything new goes to the other cluster, and back."""
+    old_spu = make_door(
+        answers={
+            FetchOffsetsRequest: bounds(0, 2),
+            StreamFetchRequest: streams([slice_of(batch(0, b"old")), slice_of(batch(1, b"older"))]),
+            UpdateOffsetsRequest: acknowledged,
+        }
+    )
+    new_spu = make_door(answers={ProduceRequest: lambda request: produced(request, SUCCESS, 9)})
+    async with open_door(old_spu), open_door(new_spu):
+        old = make_door(platform_version="0.18.1", answers=cluster_answers(old_spu.port))
+        new = make_door(platform_version="0.18.2", answers=cluster_answers(new_spu.port))
+        async with open_door(old), open_door(new):
+            path = tmp_path / "config"
+            store = ProfileStore.load(path)
+            for name, port in (("new", new.port), ("nobody", 1), ("old", old.port)):
+                store.add(name, f"127.0.0.1:{port}")
+            store.save()
+            async with (
+                connect("old", profile_path=path) as client,
+                client.consumer("events", start=0) as consumer,
+            ):
+                assert (await anext(consumer)).value == b"old"
+                await client.switch_profile("new")
+                assert (client.address, client.platform_version) == (
+                    f"127.0.0.1:{new.port}", "0.18.2",
+                )  # fmt: skip
+                async with client.producer("events") as producer:
+                    assert (await producer.send_and_wait(b"x")).offset == 9
+                assert (await anext(consumer)).value == b"older"
+                for name, problem in (("nosuch", ProfileNotFound), ("nobody", ConnectFailed)):
+                    with pytest.raises(problem):
+                        await client.switch_profile(name)
+                    assert client.platform_version == "0.18.2"
+                await client.switch_profile("old")
+                assert client.platform_version == "0.18.1"
+                assert len(old.connections) == 1, "the connection that is open is used again"
+            async with asyncio.timeout(10):
+                while new_spu.connections or old_spu.connections:  # all end with the client
+                    await asyncio.sleep(0)
+            with pytest.raises(ClientError):
+                await client.switch_profile("new")
 
 
 @pytest.mark.asyncio
