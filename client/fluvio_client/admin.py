@@ -106,14 +106,21 @@ class Admin:
         return found
 
     async def apply(
-        self, kind: Kind | str, name: str, spec: Any, *, dry_run: bool = False
+        self,
+        kind: Kind | str,
+        name: str,
+        spec: Any,
+        *,
+        dry_run: bool = False,
+        wait: LengthOfTime | None = None,
     ) -> Applied:
         """Make the object what `spec` says: create it, change what can be changed, or leave it.
 
         dry_run: only say what would be done, and let the controller check a new object
+        wait:    as in `create_from_spec`
         Raises:  NotChangeable, ManagedObject, and what creating raises
         """
-        return await apply(self, kind_named(kind), name, spec, dry_run=dry_run)
+        return await apply(self, kind_named(kind), name, spec, dry_run=dry_run, wait=wait)
 
     async def diff(self, kind: Kind | str, name: str, spec: Any) -> list[Difference] | None:
         """Where an object differs from `spec`; None when there is no such object."""
@@ -446,6 +453,12 @@ class SmartModules(CreatableRepository[SmartModule]):
         """Store a module, or replace it. wasm: the code, gzip or plain."""
         spec = SmartModuleSpec(wasm=SmartModuleWasm(payload=wasm))
         await self.create_from_spec(name, spec, dry_run=dry_run)
+
+    async def get_with_code(self, name: str) -> SmartModule:
+        """Like `get`, with the code. Raises NotFound."""
+        for found in await self._found({name}, summary=False):
+            return found
+        raise await self._not_found(name)
 
     async def update(self, name: str, wasm: bytes) -> None:
         """Replace a module. Raises NotFound."""

@@ -5,14 +5,16 @@ with what is absent left out. What Fluvio's protocol cannot change is refused wi
 name; nothing is deleted to be made again, except a table format, which holds nothing.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from fluvio_client import shapes
-from fluvio_client.errors import ManagedObject, NotChangeable
+from fluvio_client.errors import ManagedObject, NotChangeable, NotFound
 from fluvio_client.objects import AdminObject
+from fluvio_client.quantities import LengthOfTime
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import CustomSpuSpec, SpuSpec, SpuType
 
@@ -52,8 +54,7 @@ class Applied:
 
 def compare(kind: Kind, now: Any, wanted: Any) -> list[Difference]:
     """Where two specs of a kind differ, in order of the fields."""
-    before = dict(_flat("", _comparable(kind, now)))
-    after = dict(_flat("", _comparable(kind, wanted)))
+    before, after = fields(kind, now), fields(kind, wanted)
     return [
         Difference(path, before.get(path), after.get(path))
         for path in {**before, **after}
@@ -61,11 +62,12 @@ def compare(kind: Kind, now: Any, wanted: Any) -> list[Difference]:
     ]
 
 
-def _comparable(kind: Kind, spec: Any) -> shapes.Shape:
+def fields(kind: Kind, spec: Any) -> dict[str, Any]:
+    """A spec by the paths of its fields; code stands there as its digest."""
     shape = shapes.spec(kind, spec)
     if kind is Kind.SMART_MODULE:
-        shape["wasm"]["payload"] = bytes(spec.wasm.payload).hex()
-    return shape
+        shape["wasm"]["payload"] = f"sha256:{hashlib.sha256(spec.wasm.payload).hexdigest()}"
+    return dict(_flat("", shape))
 
 
 def _flat(path: str, data: Any) -> Iterator[tuple[str, Any]]:
@@ -83,9 +85,13 @@ def _shown(value: Any) -> str:
 
 async def find(admin: "Admin", kind: Kind, name: str) -> AdminObject | None:
     """The object of that name, or None."""
-    repository = admin.of(kind)
+    if kind is Kind.SMART_MODULE:
+        try:
+            return await admin.smart_modules.get_with_code(name)
+        except NotFound:
+            return None
     for system in (False, True):
-        for found in await repository.list([name], system=system):
+        for found in await admin.of(kind).list([name], system=system):
             assert isinstance(found, AdminObject)
             return found
     return None
@@ -96,13 +102,16 @@ async def differences(admin: "Admin", kind: Kind, name: str, spec: Any) -> list[
 
     Raises: ManagedObject for what is never changed by hand.
     """
-    kind, spec = _changeable(kind, name, spec)
+    kind, spec = changeable(kind, name, spec)
     found = await find(admin, kind, name)
     return None if found is None else compare(kind, found.spec, spec)
 
 
-def _changeable(kind: Kind, name: str, spec: Any) -> tuple[Kind, Any]:
-    """The kind and spec to ask the controller for; a custom SPU is one by its registration."""
+def changeable(kind: Kind, name: str, spec: Any) -> tuple[Kind, Any]:
+    """The kind and spec to ask the controller for; a custom SPU is one by its registration.
+
+    Raises: ManagedObject for what only the cluster makes.
+    """
     if kind is Kind.PARTITION:
         raise ManagedObject(
             f"partition {name} is made, changed and removed by its topic: change the topic"
@@ -116,18 +125,25 @@ def _changeable(kind: Kind, name: str, spec: Any) -> tuple[Kind, Any]:
 
 
 async def apply(
-    admin: "Admin", kind: Kind, name: str, spec: Any, *, dry_run: bool = False
+    admin: "Admin",
+    kind: Kind,
+    name: str,
+    spec: Any,
+    *,
+    dry_run: bool = False,
+    wait: LengthOfTime | None = None,
 ) -> Applied:
     """Bring an object to what `spec` says. See `Admin.apply`."""
     from fluvio_client.repository import CreatableRepository
 
-    kind, spec = _changeable(kind, name, spec)
+    kind, spec = changeable(kind, name, spec)
     repository = admin.of(kind)
     assert isinstance(repository, CreatableRepository)
     found = await find(admin, kind, name)
     if found is None:
-        await repository.create_from_spec(name, spec, dry_run=dry_run)
-        return Applied(Outcome.CREATED)
+        await repository.create_from_spec(name, spec, dry_run=dry_run, wait=wait)
+        news = (Difference(path, None, value) for path, value in fields(kind, spec).items())
+        return Applied(Outcome.CREATED, tuple(news))
     different = tuple(compare(kind, found.spec, spec))
     if not different:
         return Applied(Outcome.UNCHANGED)

@@ -117,6 +117,8 @@ def read_yaml_documents(text: str) -> list[Any]:
         found = list(yaml.load_all(text, Loader=_yaml_loader()))
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from None
+    except (AttributeError, LookupError, TypeError):  # PyYAML's, for tags such as `!!bool x`
+        raise ValueError("a value does not fit its tag") from None
     return [document for document in found if document is not None]
 
 

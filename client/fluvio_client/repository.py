@@ -6,7 +6,7 @@ asked for as such. Servers match parts of names, so every answer is looked throu
 
 import asyncio
 import fnmatch
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,8 +78,6 @@ class Repository(Generic[T]):
     object_type: type[T]
     label: str = ""
     """The kind in messages, when it is not the wire's word."""
-    summary = True
-    """Lists leave the code of SmartModules out."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -100,10 +98,22 @@ class Repository(Generic[T]):
         system: system objects instead of the others
         """
         wanted = None if names is None else set(names)
+        return list(await self._found(wanted, prefix=prefix, match=match, system=system))
+
+    async def _found(
+        self,
+        wanted: set[str] | None,
+        *,
+        prefix: str | None = None,
+        match: str | None = None,
+        system: bool = False,
+        summary: bool = True,
+    ) -> Sequence[T]:
+        """See `list`. summary: leave the code of SmartModules out."""
         request = ListRequest(
             kind=self.kind,
             name_filters=self._filters(wanted, prefix, match),
-            summary=self.summary,
+            summary=summary,
             system=system,
         )
         try:
