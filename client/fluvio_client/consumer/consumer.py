@@ -86,6 +86,8 @@ class Consumer(Generic[Item]):
         self._merge = Merge()
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: Iterator[Record] = iter(())
+        self._by_record = False
+        self._lent: tuple[PartitionState, Batch] | None = None
         self._current: PartitionState | None = None
         self._deferred: FluvioError | None = None
         self._left = config.max_records
@@ -229,6 +231,7 @@ class Consumer(Generic[Item]):
             found = await self._next_found()
             if isinstance(found, Batch):
                 self._records = iter(found)
+                self._by_record = True
             elif found is None:
                 raise StopAsyncIteration
             else:
@@ -242,21 +245,62 @@ class Consumer(Generic[Item]):
 
     async def batches(self) -> AsyncIterator[Any]:
         """Whole batches, the quick way: no task switch per record."""
-        self._records = iter(())
-        self._merge.reopen()
         while True:
             if self._auto:
                 self._mark_current()
-            found = await self._next_found() if self._left != 0 else None
+            found = await self._next_whole()
             if found is None:
                 return
             if isinstance(found, Batch):
                 if self._left is not None:
-                    found = replace(found, tuples=found.tuples[: self._left])
                     self._left -= len(found)
                 assert self._current is not None, "a batch comes from a partition"
                 self._current.position = found.tuples[-1][0] + 1
             yield found
+
+    async def _next_whole(self) -> Batch | FluvioError | None:
+        """The next batch, or what is left of one that was read by record."""
+        if self._by_record:
+            self._by_record, self._records = False, iter(())
+            self._merge.reopen()
+        if self._left == 0:
+            return None
+        found = await self._next_found()
+        if isinstance(found, Batch) and self._left is not None:
+            found = replace(found, tuples=found.tuples[: self._left])
+        return found
+
+    async def lend(self, before: Batch | None, count: int) -> Batch | FluvioError | None:
+        """For a reader in another thread: a batch of which it says afterwards how far it came.
+
+        before, count: the batch that it had, of which it handed out so many records
+        """
+        self.give_back(before, count, asked_on=True)
+        found = await self._next_whole()
+        if isinstance(found, Batch):
+            assert self._current is not None, "a batch comes from a partition"
+            self._lent = (self._current, found)
+        return found
+
+    def give_back(self, before: Batch | None, count: int, *, asked_on: bool = False) -> None:
+        """Take back a batch that was lent; the records that were not handed out come again.
+
+        before:   the batch, which may never have arrived where it was lent to
+        asked_on: the reader is done with the last record too
+        """
+        if self._lent is None:
+            return
+        (state, batch), self._lent = self._lent, None
+        handed_out = count if batch is before else 0
+        if handed_out:
+            state.position = batch.tuples[handed_out - 1][0] + 1
+            if self._left is not None:
+                self._left -= handed_out
+            done = handed_out if asked_on else handed_out - 1
+            if self._auto and done:
+                state.marked = batch.tuples[done - 1][0]
+        if handed_out < len(batch):
+            self._merge.reopen()
 
     async def next_batch(self, max_records: int = 500, timeout_s: float = 1.0) -> list[Item]:
         """What comes within the timeout, and at most so many; empty when nothing came."""
