@@ -5,6 +5,7 @@ are read and sent while earlier ones are on their way, and the first failure nam
 """
 
 import asyncio
+import contextlib
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
@@ -181,7 +182,8 @@ def command(
                 if raw:
                     value = await asyncio.to_thread(source.read)
                     lines.echo(lines.key, value)
-                    await producer.send_and_wait(value, key=lines.key, partition=partition)
+                    await producer.send(value, key=lines.key, partition=partition)
+                    await producer.flush()
                 elif file is None and sys.stdin.isatty():
                     await _converse(producer, lines)
                 else:
@@ -205,7 +207,8 @@ async def _converse(producer: "Producer", lines: _Lines) -> None:
         if record is None:
             continue
         key, value = record
-        await producer.send_and_wait(value, key=key, partition=lines.partition)
+        await producer.send(value, key=key, partition=lines.partition)
+        await producer.flush()
         lines.echo(key, value)
         click.echo("Ok!")
 
@@ -231,6 +234,8 @@ async def _pipeline(producer: "Producer", lines: _Lines, source: BinaryIO) -> No
                 await _check(sent, delivery)
     except FluvioError as error:
         raise Failure(f"{error} (line {number})") from error
+    with contextlib.suppress(FluvioError):  # a failure is told below, with its line
+        await producer.flush()  # nothing more will come: what lingers need not
     for sent, delivery in under_way:
         await _check(sent, delivery)
 
