@@ -167,6 +167,9 @@ class Session:
                     watches.create_task(self._watch(connection, kind))
         except* FluvioError as group:
             reason = str(group.exceptions[0])
+        if self.closed:
+            # Before Python 3.13 a task group forgets a cancellation that comes with an error.
+            raise asyncio.CancelledError
         return reason
 
     async def _watch(self, connection: MultiplexedConnection, kind: Kind) -> None:
