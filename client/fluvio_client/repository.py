@@ -6,7 +6,7 @@ asked for as such. Servers match parts of names, so every answer is looked throu
 
 import asyncio
 import fnmatch
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -145,7 +145,7 @@ class Repository(Generic[T]):
             "owner": None if owner is None else {"kind": owner.kind.value, "name": owner.name},
         }
 
-    async def watch(self) -> AsyncIterator[Change[T]]:
+    async def watch(self) -> AsyncGenerator[Change[T], None]:
         """Everything that is there, then every change. Ends with ConnectionLost.
 
         Raises: ClientError for a kind that cannot be watched.

@@ -175,7 +175,7 @@ async def test_watching_and_waiting(local_cluster: Any) -> None:
         seen: list[Event] = []
 
         async def watch(begun: asyncio.Event) -> None:
-            async with aclosing(topics.watch()) as changes:  # type: ignore[type-var]
+            async with aclosing(topics.watch()) as changes:
                 async for change in changes:
                     begun.set()
                     if change.object.name == name:
