@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fluvio_client.shapes import Variant
+from fluvio_client.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Every object is `{"name", "spec", "status"}` with camelCase inside; a choice wit
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from fluvio_client.variant import Variant as Variant
 from fluvio_protocol.metadata.kinds import Kind, Metadata
 from fluvio_protocol.metadata.mirror import (
     HomeMirror,
@@ -41,10 +42,6 @@ from fluvio_protocol.metadata.topic import (
 from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset
 
 Shape: TypeAlias = dict[str, Any]
-
-
-class Variant(dict[str, Any]):
-    """One choice of several, with its contents: exactly one key. YAML writes it `!key`."""
 
 
 def camel_case(name: str) -> str:

@@ -1,6 +1,5 @@
 """`fluvio topic`: create, list, describe, update, delete, add-partition, lag."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -220,6 +219,8 @@ def add_partition(context: click.Context, *, name: str, count: int) -> None:
     """Add partitions to a topic; returns when SPUs hold them."""
 
     async def work(client: "Fluvio") -> list[tuple[int, int]]:
+        import asyncio
+
         from fluvio_client.errors import NotFound
 
         try:
