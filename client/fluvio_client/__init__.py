@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Consumer
     from fluvio_client.consumer.offsets import Offset
     from fluvio_client.consumer.record import Batch, Record, TopicPartition
+    from fluvio_client.desired import Applied, Difference, Outcome
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
+    from fluvio_client.objects import AdminObject, Owner
     from fluvio_client.producer.delivery import BatchOutcome, Delivery, RecordMetadata
     from fluvio_client.producer.partitioner import (
         HashOrRoundRobin,
@@ -40,12 +42,18 @@ if TYPE_CHECKING:
     from fluvio_client.producer.producer import Producer, ProducerConfig
     from fluvio_client.profile import ProfileStore
     from fluvio_client.retry import RetryPolicy
-    from fluvio_protocol.metadata.kinds import Metadata
+    from fluvio_protocol.metadata.kinds import Kind, Metadata
     from fluvio_protocol.record.compression import BatchCompression
     from fluvio_protocol.types import CompressionType, Isolation
 
 _HOMES = {
     "Admin": "fluvio_client.admin",
+    "AdminObject": "fluvio_client.objects",
+    "Applied": "fluvio_client.desired",
+    "Difference": "fluvio_client.desired",
+    "Kind": "fluvio_protocol.metadata.kinds",
+    "Outcome": "fluvio_client.desired",
+    "Owner": "fluvio_client.objects",
     "Batch": "fluvio_client.consumer.record",
     "BatchCompression": "fluvio_protocol.record.compression",
     "Change": "fluvio_client.admin",
@@ -82,6 +90,8 @@ _HOMES = {
 
 __all__ = [
     "Admin",
+    "AdminObject",
+    "Applied",
     "Batch",
     "BatchCompression",
     "BatchOutcome",
@@ -93,16 +103,20 @@ __all__ = [
     "ConsumerConfig",
     "ConsumerStats",
     "Delivery",
+    "Difference",
     "Event",
     "Fluvio",
     "FluvioError",
     "HashOrRoundRobin",
     "Isolation",
     "KafkaMurmur2",
+    "Kind",
     "Metadata",
     "Offset",
     "OnError",
     "OnEvicted",
+    "Outcome",
+    "Owner",
     "Partitioner",
     "Producer",
     "ProducerConfig",
