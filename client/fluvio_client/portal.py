@@ -79,6 +79,26 @@ class Portal:
 
         Raises: what it raises; ClientError when the portal is closed, also meanwhile.
         """
+        waiting = self._submit(work)
+        try:
+            return waiting.result()
+        except concurrent.futures.CancelledError:
+            raise ClientError("the client was closed meanwhile") from None
+        except BaseException:
+            waiting.cancel()  # Ctrl-C, say; nothing happens when it is done
+            raise
+
+    async def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Like `run`, for who waits in an event loop of another thread."""
+        waiting = self._submit(work)
+        try:
+            return await asyncio.wrap_future(waiting)
+        except asyncio.CancelledError:
+            if self._closing:
+                raise ClientError("the client was closed meanwhile") from None
+            raise
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         loop = self._loop
         refusal = None
         if loop is None or self._closing or not self._opened.done():
@@ -90,17 +110,10 @@ class Portal:
             raise ClientError(refusal)
         assert loop is not None, "there is a loop, or a refusal"
         try:
-            waiting = asyncio.run_coroutine_threadsafe(work, loop)
+            return asyncio.run_coroutine_threadsafe(work, loop)
         except RuntimeError:
             work.close()
             raise ClientError("the client is closed") from None
-        try:
-            return waiting.result()
-        except concurrent.futures.CancelledError:
-            raise ClientError("the client was closed meanwhile") from None
-        except BaseException:
-            waiting.cancel()  # Ctrl-C, say; nothing happens when it is done
-            raise
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the portal's loop and return its result."""
