@@ -1,5 +1,6 @@
 """Files of manifests, without a cluster: read, refused with a reason, written."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from fluvio_cli.main import run
 from fluvio_cli.manifests import read_files, read_manifest, write_manifest
 from fluvio_client import formats
 from fluvio_client.admin import topic_spec
+from fluvio_client.table_format_file import read_table_format
+from fluvio_client.topic_config import read_topic_config
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.topic import AssignedReplicas, MirrorReplicas
 
@@ -162,3 +165,20 @@ def test_manifests_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "fluvio_crd.manifest", None)
     with pytest.raises(Failure, match=r"fluvio-cluster\[apply\]"):
         read_manifest(formats.read(manifest("SpuGroup", spec="{replicas: 1}"), "yaml"))
+
+
+def test_the_files_in_the_documentation(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+
+    def examples(page: str) -> list[str]:
+        return re.findall(r"```yaml\n(.*?)```", (docs / page).read_text(), re.DOTALL)
+
+    (manifests,) = examples("how-to/declare-objects.md")
+    file = tmp_path / "objects.yaml"
+    file.write_text(manifests)
+    found = read_files((str(file),))
+    assert [one.kind for one in found] == [Kind.TOPIC, Kind.TABLE_FORMAT, Kind.CUSTOM_SPU]
+    assert [one.ignored for one in found] == [(), (), ()]
+    topic, table = examples("reference/object-files.md")
+    assert read_topic_config(formats.read(topic, "yaml")).unknown == ()
+    assert read_table_format(formats.read(table, "yaml")).unknown == ()
