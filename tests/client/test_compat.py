@@ -312,7 +312,7 @@ def test_a_client_ends_with_the_last_of_what_was_made_from_it(
     topic = new_topic()
     before = set(threading.enumerate())
     dropped = compat.Fluvio.connect_with_config(config_of(compat, local_cluster))
-    (thread,) = set(threading.enumerate()) - before
+    (thread,) = (one for one in set(threading.enumerate()) - before if one.name == "fluvio-client")
     producer = dropped.topic_producer(topic)
     stream = dropped.partition_consumer(topic, 0).stream(compat.Offset.beginning())
     del dropped
