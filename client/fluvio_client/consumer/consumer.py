@@ -93,6 +93,7 @@ class Consumer(Generic[Item]):
         self._left = config.max_records
         self._stats = ConsumerStats()
         self._auto = config.commit is Commit.AUTO
+        self._patient = True
         self._started = False
         self._closed = False
 
@@ -303,12 +304,19 @@ class Consumer(Generic[Item]):
             self._merge.reopen()
 
     async def next_batch(self, max_records: int = 500, timeout_s: float = 1.0) -> list[Item]:
-        """What comes within the timeout, and at most so many; empty when nothing came."""
+        """What is there, and at most so many; when nothing is, what comes within the timeout.
+
+        With `commit="auto"` they count as consumed when more is asked for.
+        """
         records: list[Item] = []
+        auto, self._auto = self._auto, False  # asking for the second is no word on the first
+        if auto:
+            self._mark_handed_out()
         try:
             async with asyncio.timeout(timeout_s):
                 records.append(await anext(self))
-                while len(records) < max_records and self._merge.ready:
+                self._patient = False
+                while len(records) < max_records:
                     records.append(await anext(self))
         except (TimeoutError, StopAsyncIteration):
             pass
@@ -316,6 +324,8 @@ class Consumer(Generic[Item]):
             if not records:
                 raise
             self._deferred = error  # after the records that came before it
+        finally:
+            self._auto, self._patient = auto, True
         return records
 
     async def fetch(
@@ -367,7 +377,7 @@ class Consumer(Generic[Item]):
                 raise ConsumerClosed(f"the consumer of {', '.join(self.topics)} is closed")
             taken = merge.take()
             if taken is None:
-                if merge.over:
+                if merge.over or not self._patient:
                     return None
                 await merge.wait()
                 continue
@@ -463,9 +473,7 @@ class Consumer(Generic[Item]):
         """
         self._check_managed()
         if record is None:
-            for state in self._merge.partitions.values():
-                if state.handed_out is not None:
-                    state.marked = state.handed_out
+            self._mark_handed_out()
             return
         key = ReplicaKey(record.topic, PartitionId(record.partition))
         if key not in self._merge.partitions:
@@ -480,6 +488,11 @@ class Consumer(Generic[Item]):
     def _check_managed(self) -> None:
         if self.config.commit is Commit.NONE:
             raise OffsetManagementDisabled("offset management is disabled for this consumer")
+
+    def _mark_handed_out(self) -> None:
+        for state in self._merge.partitions.values():
+            if state.handed_out is not None:
+                state.marked = state.handed_out
 
     def _mark_current(self) -> None:
         if self._current is not None and self._current.handed_out is not None:

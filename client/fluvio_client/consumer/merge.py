@@ -66,11 +66,6 @@ class Merge:
         self._waiter: asyncio.Future[None] | None = None
 
     @property
-    def ready(self) -> bool:
-        """There is something to take without waiting."""
-        return bool(self._ready) or self._opened is not None
-
-    @property
     def over(self) -> bool:
         """Nothing will come any more."""
         return not self.endless and all(one.ended for one in self.partitions.values())
