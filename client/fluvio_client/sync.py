@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 from fluvio_client import fluvio as asynchronous
 from fluvio_client.consumer.config import ConsumerConfig, ConsumerStats
 from fluvio_client.consumer.consumer import Consumer as AsyncConsumer
+from fluvio_client.consumer.consumer import Lent
 from fluvio_client.consumer.offsets import Offset
 from fluvio_client.consumer.record import Batch, Record, TopicPartition
 from fluvio_client.consumer.selection import Topics
@@ -267,8 +268,7 @@ class Consumer(Generic[Item]):
         self._twin = twin
         self._turn = threading.Lock()  # held while a reader waits
         self._place = threading.Lock()  # held for a moment: how far the batch came
-        self._batch: Batch | None = None
-        self._count = 0
+        self._lent: Lent | None = None
         self._records: Iterator[Record] = iter(())
 
     def __enter__(self) -> Self:
@@ -306,17 +306,17 @@ class Consumer(Generic[Item]):
                 with self._place:
                     record = next(self._records, None)
                     if record is not None:
-                        self._count += 1
+                        assert self._lent is not None, "records come out of what was lent"
+                        self._lent.count += 1
                         return record  # type: ignore[return-value]  # an Item is one at least
-                    batch, count = self._batch, self._count
-                    self._batch, self._count = None, 0
-                found = self._portal.run(self._twin.lend(batch, count))
+                    self._lent = None
+                found = self._portal.run(self._twin.lend())
                 if found is None:
                     raise StopIteration
-                if not isinstance(found, Batch):
+                if not isinstance(found, Lent):
                     return found  # type: ignore[return-value]  # the caller asked for errors
                 with self._place:
-                    self._batch, self._records = found, iter(found)
+                    self._lent, self._records = found, iter(found.batch)
 
     @overload
     def batches(self: "Consumer[Record]") -> BlockingIterator[Batch]: ...
@@ -401,7 +401,6 @@ class Consumer(Generic[Item]):
     def _give_back(self) -> None:
         """Let the twin know how far the batch came that it lent; the rest of it comes again."""
         with self._place:
-            batch, count = self._batch, self._count
-            self._records, self._batch, self._count = iter(()), None, 0
-            if batch is not None:
-                self._portal.call(self._twin.give_back, batch, count)
+            lent, self._lent, self._records = self._lent, None, iter(())
+            if lent is not None:
+                self._portal.call(self._twin.give_back)

@@ -221,6 +221,18 @@ with fluvio_client.sync.connect(address=sys.argv[1]) as client:
             print("woken", flush=True)
 """
 
+PROCESSING = """
+import sys
+import fluvio_client.sync
+with fluvio_client.sync.connect(address=sys.argv[1]) as client:
+    with client.consumer(
+        sys.argv[2], start=0, consumer_id=sys.argv[3], commit="auto", flush_interval_s=0.02
+    ) as consumer:
+        for record in consumer:
+            print(record.offset, flush=True)
+            sys.stdin.readline()  # it is being processed
+"""
+
 FORGOTTEN = """
 import sys, threading
 import fluvio_client.sync
@@ -262,3 +274,31 @@ def test_a_forgotten_close_does_not_hang_the_interpreter(local_cluster: Any) -> 
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.cluster
+def test_a_record_that_was_being_processed_when_the_process_died_comes_again(
+    local_cluster: Any,
+) -> None:
+    me = f"me-{uuid4()}"
+    with connect(local_cluster) as client:
+        topic = new_topic(client, count=20)
+        with subprocess.Popen(
+            [sys.executable, "-c", PROCESSING, local_cluster.public_address, topic, me],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            for offset in range(4):
+                assert process.stdout.readline() == f"{offset}\n"
+                if offset < 3:
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+            deadline = time.monotonic() + 30
+            while [one.offset for one in client.admin.consumers.list(me)] != [2]:
+                assert time.monotonic() < deadline, "offsets were not stored"
+            process.kill()
+        with client.consumer(topic, start="beginning", consumer_id=me, follow=False) as consumer:
+            assert next(consumer).offset == 3, "neither lost, nor more than that repeated"

@@ -13,7 +13,7 @@ asked for, so a crash repeats it rather than losing it.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from fluvio_client.consumer.bounds import PartitionBounds, fetch_bounds, fetch_stored
@@ -87,7 +87,7 @@ class Consumer(Generic[Item]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: Iterator[Record] = iter(())
         self._by_record = False
-        self._lent: tuple[PartitionState, Batch] | None = None
+        self._lent: Lent | None = None
         self._current: PartitionState | None = None
         self._deferred: FluvioError | None = None
         self._left = config.max_records
@@ -271,36 +271,35 @@ class Consumer(Generic[Item]):
             found = replace(found, tuples=found.tuples[: self._left])
         return found
 
-    async def lend(self, before: Batch | None, count: int) -> Batch | FluvioError | None:
-        """For a reader in another thread: a batch of which it says afterwards how far it came.
+    async def lend(self) -> "Lent | FluvioError | None":
+        """For a reader in another thread: a batch, in which it counts how far it came.
 
-        before, count: the batch that it had, of which it handed out so many records
+        Whoever asks for the next one is done with all records of the one before.
         """
-        self.give_back(before, count, asked_on=True)
+        self.give_back(asked_on=True)
         found = await self._next_whole()
-        if isinstance(found, Batch):
-            assert self._current is not None, "a batch comes from a partition"
-            self._lent = (self._current, found)
-        return found
+        if not isinstance(found, Batch):
+            return found
+        assert self._current is not None, "a batch comes from a partition"
+        self._lent = Lent(found, self._current)
+        return self._lent
 
-    def give_back(self, before: Batch | None, count: int, *, asked_on: bool = False) -> None:
+    def give_back(self, *, asked_on: bool = False) -> None:
         """Take back a batch that was lent; the records that were not handed out come again.
 
-        before:   the batch, which may never have arrived where it was lent to
-        asked_on: the reader is done with the last record too
+        asked_on: the reader is done with the last record that it handed out, too
         """
-        if self._lent is None:
+        lent, self._lent = self._lent, None
+        if lent is None:
             return
-        (state, batch), self._lent = self._lent, None
-        handed_out = count if batch is before else 0
+        handed_out = lent.count
         if handed_out:
-            state.position = batch.tuples[handed_out - 1][0] + 1
+            lent.state.position = lent.batch.tuples[handed_out - 1][0] + 1
             if self._left is not None:
                 self._left -= handed_out
-            done = handed_out if asked_on else handed_out - 1
-            if self._auto and done:
-                state.marked = batch.tuples[done - 1][0]
-        if handed_out < len(batch):
+            if self._auto:
+                lent.mark(handed_out if asked_on else handed_out - 1)
+        if handed_out < len(lent.batch):
             self._merge.reopen()
 
     async def next_batch(self, max_records: int = 500, timeout_s: float = 1.0) -> list[Item]:
@@ -512,6 +511,8 @@ class Consumer(Generic[Item]):
     async def _flush_regularly(self) -> None:
         while True:
             await asyncio.sleep(self.config.flush_interval_s)
+            if self._lent is not None:
+                self._lent.mark(self._lent.count - 1)
             try:
                 await self._store_marked()
             except FluvioError as error:
@@ -522,6 +523,20 @@ class Consumer(Generic[Item]):
             "topics=%s consumer=%s offsets not stored reason=%s",
             ",".join(self.topics), self.config.consumer_id, error or "timed out",
         )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Lent:
+    """A batch at a reader in another thread, which counts the records that it handed out."""
+
+    batch: Batch
+    state: PartitionState
+    count: int = 0
+
+    def mark(self, count: int) -> None:
+        """So many of its records count as consumed."""
+        if count > 0:
+            self.state.marked = self.batch.tuples[count - 1][0]
 
 
 def _public(key: ReplicaKey) -> TopicPartition:
