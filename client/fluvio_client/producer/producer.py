@@ -147,6 +147,7 @@ class Producer:
         """Use `Fluvio.producer`."""
         self.topic = topic
         self.config = config
+        self._on_delivery = config.on_delivery
         self._session = session
         self._partitioner = partitioner or HashOrRoundRobin()
         self._lanes: dict[int, _Lane] = {}
@@ -344,8 +345,8 @@ class Producer:
         elif place == 0:
             lane.wake_up.set()  # the batch before it was sealed, perhaps while it lingered
         delivery = Delivery(batch, place, lane.key.partition)
-        if self.config.on_delivery is not None:
-            delivery.tell(self.config.on_delivery)
+        if self._on_delivery is not None:
+            delivery.tell(self._on_delivery)
         return delivery
 
     async def _wait_for_space(self, lane: _Lane) -> None:
