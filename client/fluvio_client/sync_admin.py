@@ -23,6 +23,7 @@ class _Repository:
 class Topics(_Repository):
     """Topics."""
 
+    add_mirror = Blocking(asynchronous.Topics.add_mirror)
     add_partitions = Blocking(asynchronous.Topics.add_partitions)
     create = Blocking(asynchronous.Topics.create)
     create_from_spec = Blocking(asynchronous.Topics.create_from_spec)

@@ -79,6 +79,10 @@ def test_topics_from_a_file(
 def test_topics_are_updated_and_deleted(fluvio: Fluvio) -> None:
     name = new_name()
     fluvio("topic", "create", name)
+    tried = fluvio("topic", "add-partition", name, "--dry-run")
+    assert tried == (
+        f'added new partitions to topic: "{name}" (dry run)\n PARTITION  SPU \n 1          -   \n'
+    )
     tried = fluvio("topic", "update", name, "-p", "3", "--dry-run")
     assert tried == f'topic "{name}" updated: 2 partitions added (dry run)\n'
     assert fluvio("topic", "update", name, "-p", "2") == (
@@ -112,6 +116,46 @@ def test_a_topic_that_nobody_waits_for(fluvio: Fluvio) -> None:
     both = fluvio("topic", "create", name, "--no-wait", "--timeout", "1s", code=2)
     assert both.startswith("error: the argument '--no-wait' cannot be used with '--timeout <TIME>'")
     fluvio("topic", "delete", name)
+
+
+def test_mirrored_topics(fluvio: Fluvio, tmp_path: Path) -> None:
+    name, remotes = new_name(), [new_name("edge"), new_name("edge")]
+    manifests = tmp_path / "mirrors.yaml"
+    manifests.write_text(
+        "---\n".join(
+            "apiVersion: fluvio.infinyon.com/v1\nkind: Mirror\n"
+            f"metadata: {{name: {remote}}}\nspec: {{mirrorType: {{remote: {{id: {remote}}}}}}}\n"
+            for remote in remotes
+        )
+    )
+    file = tmp_path / "remotes.json"
+    file.write_text(json.dumps(remotes[:1]))
+    create = ("topic", "create", name, "--mirror-apply", str(file))
+    refused = fluvio(*create, code=1)
+    assert refused == f'Remote clusters not registered: ["{remotes[0]}"]\n'
+    fluvio("apply", "-f", str(manifests))
+    assert fluvio(*create, "--home-to-remote") == f'topic "{name}" created\n'
+    assert fluvio("topic", "list", "--match", name).splitlines()[1].split()[:2] == [
+        name, "to-remote",
+    ]  # fmt: skip
+    add = ("topic", "add-mirror", name)
+    assert fluvio(*add, remotes[1]) == f'added new mirror: "{remotes[1]}" to topic: "{name}"\n'
+    assert fluvio(*add, remotes[1], code=1) == (
+        f'remote "{remotes[1]}" is already assigned to partition: "1"\n'
+    )
+    assert fluvio(*add, "nosuch", code=1) == "Mirror not found: nosuch\n"
+    assert fluvio("topic", "add-mirror", "nosuch", remotes[0], code=1) == (
+        "Topic not found: nosuch\n"
+    )
+    (shape,) = json.loads(fluvio("topic", "describe", name, "-O", "json"))
+    home = shape["spec"]["replicas"]["mirror"]["home"]
+    assert [one["remoteCluster"] for one in home["partitions"]] == remotes
+    fluvio("topic", "delete", name)
+    for flags in (("-p", "2"), ("--mirror",), ("-f", str(file))):
+        assert "cannot be used with" in fluvio(*create, *flags, code=2)
+    assert "--mirror-apply" in fluvio("topic", "create", name, "--home-to-remote", code=2)
+    file.write_text("[1]")
+    assert "expected a list of names" in fluvio(*create, code=1)
 
 
 def test_deduplication_and_sizes(fluvio: Fluvio) -> None:

@@ -9,9 +9,9 @@ from fluvio_cli.failure import Failure
 from fluvio_cli.main import run
 from fluvio_cli.manifests import read_files, read_manifest, write_manifest
 from fluvio_client import formats
-from fluvio_client.admin import topic_spec
 from fluvio_client.table_format_file import read_table_format
 from fluvio_client.topic_config import read_topic_config
+from fluvio_client.topics import topic_spec
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.topic import AssignedReplicas, MirrorReplicas
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluvio_client import formats, shapes
-from fluvio_client.admin import kind_named, topic_spec
+from fluvio_client.admin import kind_named
 from fluvio_client.desired import Difference, changeable, compare
 from fluvio_client.errors import ManagedObject
 from fluvio_client.likeness import not_found_text
@@ -18,6 +18,7 @@ from fluvio_client.objects import Owner, Partition, Spu, Topic
 from fluvio_client.quantities import bytes_of, seconds_of, whole_seconds_of
 from fluvio_client.table_format_file import read_table_format
 from fluvio_client.topic_config import read_topic_config, write_topic_config
+from fluvio_client.topics import topic_spec
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionSpec, PartitionStatus
 from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec, SpuStatus, SpuType

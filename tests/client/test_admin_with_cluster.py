@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from fluvio_client import Event, Fluvio, connect
-from fluvio_client.admin import topic_spec
 from fluvio_client.desired import Outcome
 from fluvio_client.errors import (
     AlreadyExists,
@@ -23,6 +22,7 @@ from fluvio_client.errors import (
 )
 from fluvio_client.objects import Owner, Partition, Topic
 from fluvio_client.stored_offsets import ConsumerNotFound
+from fluvio_client.topics import topic_spec
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.mirror import RemoteMirror
 from fluvio_protocol.metadata.partition import PartitionResolution

@@ -8,6 +8,7 @@ import click
 
 from fluvio_cli.commands.consumer import lag_shape, lag_words
 from fluvio_cli.commands.topic_create import create
+from fluvio_cli.commands.topic_update import add_mirror, add_partition, update
 from fluvio_cli.failure import Failure, fail
 from fluvio_cli.output import (
     DESCRIBE_MARGIN,
@@ -31,7 +32,6 @@ LIST_HEADERS = (
     "NAME", "TYPE", "PARTITIONS", "REPLICAS", "RETENTION TIME", "COMPRESSION", "DEDUPLICATION",
     "STATUS", "REASON",
 )  # fmt: skip
-ADD_PARTITION_TIMEOUT_S = 10.0
 DELETE_TIMEOUT_S = 30.0
 
 
@@ -40,7 +40,8 @@ def command() -> None:
     """Make, show and delete topics."""
 
 
-command.add_command(create)
+for _command in (create, add_partition, add_mirror, update):
+    command.add_command(_command)
 
 
 @command.command("list")
@@ -201,86 +202,6 @@ def delete(
 
     if run_client(context, work):
         raise Failure("Failed deleting topic(s). Check previous errors.")
-
-
-@command.command("add-partition")
-@click.argument("name")
-@click.option(
-    "-c",
-    "--count",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="How many to add.",
-)
-@click.pass_context
-def add_partition(context: click.Context, *, name: str, count: int) -> None:
-    """Add partitions to a topic; returns when SPUs hold them."""
-
-    async def work(client: "Fluvio") -> list[tuple[int, int]]:
-        import asyncio
-
-        from fluvio_client.errors import NotFound
-
-        try:
-            before = await client.admin.topics.get(name)
-            await client.admin.topics.add_partitions(name, count)
-        except NotFound as error:
-            _, _, suggestion = str(error).partition(f": {name}")
-            fail(f'topic "{name}" not found{suggestion}')
-        known = len(before.status.replica_map)
-        try:
-            async with asyncio.timeout(ADD_PARTITION_TIMEOUT_S):
-                return await _placed(client, name, range(known, known + count))
-        except TimeoutError:
-            fail("response timeout exceeded")
-
-    rows = [[str(partition), str(spu)] for partition, spu in run_client(context, work)]
-    click.echo(f'added new partitions to topic: "{name}"')
-    sys.stdout.write(format_columns(rows, headers=("PARTITION", "SPU"), margin=0))
-
-
-async def _placed(client: "Fluvio", topic: str, partitions: range) -> list[tuple[int, int]]:
-    """Partition and leader of each, once all of them have one."""
-    leaders: dict[int, int] = {}
-    async for change in client.admin.partitions.watch():
-        name, _, number = change.object.name.rpartition("-")
-        if name == topic and number.isdigit() and int(number) in partitions:
-            leaders[int(number)] = change.object.spec.leader
-            if len(leaders) == len(partitions):
-                break
-    return sorted(leaders.items())
-
-
-@command.command("update")
-@click.argument("name")
-@click.option(
-    "-p",
-    "--partitions",
-    type=click.IntRange(min=1),
-    required=True,
-    metavar="N",
-    help="How many it shall have; more than now.",
-)
-@click.option("-d", "--dry-run", is_flag=True, help="Only say what would be done.")
-@click.pass_context
-def update(context: click.Context, *, name: str, partitions: int, dry_run: bool) -> None:
-    """Change a topic: let it have so many partitions.
-
-    Retention, sizes and the rest are fixed when a topic is made; Fluvio's protocol has no request
-    to change them.
-    """
-
-    async def work(client: "Fluvio") -> int:
-        return await client.admin.topics.update(name, partitions=partitions, dry_run=dry_run)
-
-    added = run_client(context, work)
-    if not added:
-        click.echo(f'topic "{name}" unchanged')
-        return
-    noun = "partition" if added == 1 else "partitions"
-    click.echo(f'topic "{name}" updated: {added} {noun} added{DRY_RUN_MARK if dry_run else ""}')
 
 
 @command.command("lag")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +28,7 @@ DEDUPLICATION_MODULE = "fluvio/dedup-bloom-filter@0.1.0"
 _SETTINGS = (
     "name", "partitions", "replication", "ignore_rack_assignment", "replica_assignment",
     "retention_time", "segment_size", "max_partition_size", "compression_type", "system",
-    "dedup", "dedup_count", "dedup_age",
+    "mirror_apply", "mirror", "home_to_remote", "dedup", "dedup_count", "dedup_age",
 )  # fmt: skip
 
 
@@ -139,6 +140,15 @@ def check_sizes(
     metavar="TYPE",
     help="Codec that producers must use: any, none, gzip, snappy, lz4 or zstd.",
 )
+@click.option(
+    "-m",
+    "--mirror-apply",
+    type=click.File("r"),
+    metavar="FILE.json",
+    help="Remote clusters that mirror the topic: a JSON list of their names.",
+)
+@click.option("--mirror", is_flag=True, help="Remote clusters will mirror the topic; none yet.")
+@click.option("--home-to-remote", is_flag=True, help="Records go from here to the mirrors.")
 @click.option("--dedup", is_flag=True, help=f"Drop records seen before, by {DEDUPLICATION_MODULE}.")
 @click.option(
     "--dedup-count",
@@ -180,6 +190,9 @@ def create(
     segment_size: int | None,
     max_partition_size: int | None,
     compression_type: str,
+    mirror_apply: Any,
+    mirror: bool,
+    home_to_remote: bool,
     dedup: bool,
     dedup_count: int,
     dedup_age: float,
@@ -201,8 +214,17 @@ def create(
             raise click.UsageError(
                 "the following required arguments were not provided:\n  --dedup", context
             )
-    for other in ("partitions", "replication", "ignore_rack_assignment"):
-        exclude(context, "replica_assignment", other)
+    placements = ("replica_assignment", "mirror_apply", "mirror")
+    exclude(context, *placements)
+    for placement in placements:
+        for other in ("partitions", "replication", "ignore_rack_assignment"):
+            exclude(context, placement, other)
+    mirrored = mirror or mirror_apply is not None
+    if home_to_remote and not mirrored:
+        raise click.UsageError(
+            "the following required arguments were not provided:\n  --mirror-apply <FILE.json>",
+            context,
+        )
     if name is None:
         fail("Invalid argument: Topic name is required")
     check_topic_name(name)
@@ -219,7 +241,7 @@ def create(
     if replica_assignment is not None:
         assignment = parse_replica_assignment(replica_assignment.read())
 
-    from fluvio_client.admin import topic_spec
+    from fluvio_client.topics import topic_spec
 
     spec = topic_spec(
         partitions,
@@ -233,13 +255,30 @@ def create(
         deduplication=deduplication(dedup_count, dedup_age) if dedup else None,
         system=system,
     )
-    _create(context, name, spec, dry_run=dry_run, wait_s=wait_s)
+    remotes: list[str] = []
+    if mirrored:
+        from fluvio_client.topics import mirrored_spec
+
+        remotes = [] if mirror_apply is None else parse_remotes(mirror_apply.read())
+        spec = mirrored_spec(name, spec, remotes, home_to_remote=home_to_remote)
+    _create(context, name, spec, dry_run=dry_run, wait_s=wait_s, remotes=remotes)
 
 
 def _create(
-    context: click.Context, name: str, spec: "TopicSpec", *, dry_run: bool, wait_s: float | None
+    context: click.Context,
+    name: str,
+    spec: "TopicSpec",
+    *,
+    dry_run: bool,
+    wait_s: float | None,
+    remotes: Sequence[str] = (),
 ) -> None:
     async def work(client: "Fluvio") -> None:
+        if remotes:
+            registered = {one.name for one in await client.admin.mirrors.list(remotes)}
+            missing = [one for one in remotes if one not in registered]
+            if missing:
+                fail(f"Remote clusters not registered: {json.dumps(missing)}")
         await client.admin.topics.create_from_spec(name, spec, dry_run=dry_run, wait=wait_s)
 
     run_client(context, work)
@@ -261,6 +300,19 @@ def deduplication(count: int, age_s: float) -> Any:
         bounds=DeduplicationBounds(count=count, age=age),
         filter=Transform(uses=DEDUPLICATION_MODULE),
     )
+
+
+def parse_remotes(text: str) -> list[str]:
+    """Names of remote clusters, from a JSON list. Raises Failure."""
+    try:
+        names = json.loads(text)
+    except ValueError as error:
+        fail(f"Invalid argument: mirror file is no JSON: {error}")
+    if not isinstance(names, list) or not all(isinstance(one, str) and one for one in names):
+        fail("Invalid argument: mirror file: expected a list of names of remote clusters")
+    if len(set(names)) != len(names):
+        fail("Invalid argument: mirror file: a remote cluster is named twice")
+    return names
 
 
 def read_config(place: str, text: str, *, strict: bool) -> "TopicConfig":
