@@ -6,7 +6,9 @@ several clients, of several clusters, live side by side.
 """
 
 import asyncio
+import logging
 import os
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -36,6 +38,11 @@ from fluvio_protocol.types import Isolation
 
 DEFAULT_CLIENT_ID = "fluvio"
 DEFAULT_PORT = 9003
+LOCAL_ADDRESS = Address("127.0.0.1", DEFAULT_PORT)
+"""Where `fluvio cluster start` puts a controller: tried when nothing at all is configured."""
+LOCAL_TIMEOUT_S = 0.2
+
+log = logging.getLogger(__name__)
 
 E = TypeVar("E", Isolation, BatchCompression)
 
@@ -78,13 +85,27 @@ def connect(
 
 def _target(profile: str | None, path: str | Path | None) -> tuple[Address, bool]:
     """Where a profile leads, and whether to use the SPUs' local addresses. Raises ConfigError."""
-    cluster = ProfileStore.load(path).resolve(profile)
+    store = ProfileStore.load(path)
+    nothing_said = profile is None and path is None and "FLV_PROFILE_PATH" not in os.environ
+    if nothing_said and not store.exists and _answers(LOCAL_ADDRESS):
+        log.warning("no profile file at %s: using the cluster at %s", store.path, LOCAL_ADDRESS)
+        return LOCAL_ADDRESS, False
+    cluster = store.resolve(profile)
     if cluster.tls_policy != "disabled":
         raise ConfigError(
             f'cluster "{cluster.name}" wants TLS ({cluster.tls_policy}), which this release '
             "does not speak yet"
         )
     return parse_address(cluster.endpoint), cluster.use_spu_local_address
+
+
+def _answers(address: Address) -> bool:
+    """Somebody listens there, on this machine."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=LOCAL_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
 
 
 def _fetch_bytes_of_environment() -> int:

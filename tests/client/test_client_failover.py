@@ -9,7 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from fluvio_client import Fluvio, connect
+from fluvio_client import Fluvio, RetryPolicy, connect
+from fluvio_client.errors import DeliveryFailed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio, pytest.mark.timeout(180)]
 
@@ -105,6 +106,27 @@ async def test_offsets_are_stored_after_the_spu_came_back(cluster_factory: Any) 
                 await consumer.flush()
             (stored,) = await client.admin.consumers.list("me")
             assert stored.offset == 2
+
+
+async def test_a_producer_says_so_when_nobody_takes_its_records_any_more(
+    cluster_factory: Any,
+) -> None:
+    cluster = await asyncio.to_thread(cluster_factory, spu_count=1)
+    async with connect(address=cluster.public_address) as client:
+        await client.admin.topics.create("doomed")
+        retry = RetryPolicy(total_s=0.5)
+        producer = client.producer("doomed", retry=retry)
+        await producer.start()
+        sent = await producer.send_all([bytes(5000)] * 1000)
+        await producer.flush(timeout_s=60)
+        assert [one.result().offset for one in sent] == list(range(1000))
+        for module in ("fluvio_local", "fluvio_spu"):  # the first would start the second again
+            await asyncio.to_thread(kill, cluster, module)
+        lost = await producer.send(b"lost")
+        with pytest.raises(DeliveryFailed, match="doomed-0"):
+            await producer.flush(timeout_s=60)
+        with pytest.raises(DeliveryFailed):
+            lost.result()
 
 
 async def _controller_lost(client: Fluvio) -> None:

@@ -1,9 +1,11 @@
 """Which cluster `connect` means: arguments, then the environment, then the profile file."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+import fluvio_client.fluvio
 from fluvio_client import ProfileStore, connect
 from fluvio_client.errors import ConfigError, NoActiveProfile, ProfileNotFound
 from fluvio_client.fluvio import enum_named, parse_address
@@ -54,6 +56,23 @@ def test_how_much_a_consumer_fetches_at_once(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("FLV_CLIENT_MAX_FETCH_BYTES", nonsense)
         with pytest.raises(ConfigError, match="FLV_CLIENT_MAX_FETCH_BYTES"):
             connect()
+
+
+def test_a_local_cluster_is_used_when_nothing_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("FLUVIO_PROFILE", "FLUVIO_CLUSTER", "FLV_PROFILE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setattr(fluvio_client.fluvio, "LOCAL_ADDRESS", Address("127.0.0.1", port))
+        assert connect().address == f"127.0.0.1:{port}"
+        assert f"using the cluster at 127.0.0.1:{port}" in caplog.text
+        with pytest.raises(ProfileNotFound):
+            connect("near")
+    with pytest.raises(NoActiveProfile, match="fluvio cluster start"):
+        connect()
 
 
 def test_contradictions_and_unknown_names(path: Path) -> None:
