@@ -76,6 +76,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
+@pytest.fixture(scope="session")
+def find_port_base() -> Callable[[Sequence[int]], int]:
+    """`free_port_base`, for tests that start servers themselves."""
+    return free_port_base
+
+
 @dataclass(frozen=True, slots=True)
 class LocalCluster:
     """A cluster of real processes, and the commands that act on it."""
