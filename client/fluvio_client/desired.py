@@ -90,11 +90,9 @@ async def find(admin: "Admin", kind: Kind, name: str) -> AdminObject | None:
             return await admin.smart_modules.get_with_code(name)
         except NotFound:
             return None
-    for system in (False, True):
-        for found in await admin.of(kind).list([name], system=system):
-            assert isinstance(found, AdminObject)
-            return found
-    return None
+    found = await admin.of(kind).find(name)
+    assert found is None or isinstance(found, AdminObject)
+    return found
 
 
 async def differences(admin: "Admin", kind: Kind, name: str, spec: Any) -> list[Difference] | None:

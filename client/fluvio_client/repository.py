@@ -7,7 +7,7 @@ asked for as such. Servers match parts of names, so every answer is looked throu
 import asyncio
 import fnmatch
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -23,7 +23,7 @@ from fluvio_client.errors import (
 from fluvio_client.likeness import not_found_text
 from fluvio_client.objects import AdminObject, Owner
 from fluvio_client.quantities import LengthOfTime, seconds_of
-from fluvio_client.retry import RECONNECT
+from fluvio_client.retry import RetryPolicy
 from fluvio_client.session import Session
 from fluvio_client.shapes import Shape
 from fluvio_protocol.api.error_code import ErrorStatus
@@ -41,11 +41,13 @@ CREATE_TIMEOUT_S = 100.0
 """How long to wait for an answer to Create: the controller answers when partitions are online,
 and gives up by itself before that."""
 WAIT_TIMEOUT_S = 60.0
-POLL_INTERVAL_S = 0.5
+POLLING = RetryPolicy(initial_s=0.02, maximum_s=0.25, factor=1.5)
+"""How often to ask for an object that is waited for."""
 NAME_FILTERS_MAX = 100
 """More names than this are picked out of all; servers take no endless list of filters."""
 _FILTERED_KINDS = frozenset({Kind.TOPIC, Kind.SPU, Kind.SPU_GROUP, Kind.TABLE_FORMAT})
 """Kinds for which a server's filter is a part of the name; for others it means something else."""
+_KINDS_WITH_SYSTEM_OBJECTS = frozenset({Kind.TOPIC, Kind.PARTITION})
 _NOT_FOUND: dict[Kind, ErrorCode] = {
     Kind.TOPIC: ErrorCode.TOPIC_NOT_FOUND,
     Kind.SPU: ErrorCode.SPU_NOT_FOUND,
@@ -130,10 +132,10 @@ class Repository(Generic[T]):
 
     async def get(self, name: str) -> T:
         """The object of that name, a system object too. Raises NotFound, with a suggestion."""
-        for system in (False, True):
-            for found in await self.list([name], system=system):
-                return found
-        raise await self._not_found(name)
+        found = await self.find(name)
+        if found is None:
+            raise await self._not_found(name)
+        return found
 
     async def describe(self, name: str) -> Shape:
         """An object as plain data, with its kind and its owner. Raises NotFound."""
@@ -148,6 +150,8 @@ class Repository(Generic[T]):
     async def watch(self) -> AsyncGenerator[Change[T], None]:
         """Everything that is there, then every change. Ends with ConnectionLost.
 
+        Leaving the loop stops this side only: the controller goes on telling for as long as the
+        client is connected. To wait for something, use `wait_for`.
         Raises: ClientError for a kind that cannot be watched.
         """
         known: Mapping[str, T] = {}
@@ -224,7 +228,7 @@ class Repository(Generic[T]):
 
     async def _not_found(self, name: str) -> NotFound:
         known: set[str] = set()
-        for system in (False, True):
+        for system in (False, True) if self.kind in _KINDS_WITH_SYSTEM_OBJECTS else (False,):
             known.update(one.name for one in await self.list(system=system))
         text = not_found_text(self._label, name, known)
         code = _NOT_FOUND.get(self.kind)
@@ -252,26 +256,26 @@ class Repository(Generic[T]):
         finally:
             stream.close()
 
-    async def _polled_states(self, name: str) -> AsyncGenerator[Mapping[str, T], None]:
-        while True:
-            yield {found.name: found for found in await self.list([name])}
-            await asyncio.sleep(POLL_INTERVAL_S)
+    async def find(self, name: str) -> T | None:
+        """The object of that name, a system object too, or None."""
+        for system in (False, True) if self.kind in _KINDS_WITH_SYSTEM_OBJECTS else (False,):
+            for found in await self.list([name], system=system):
+                return found
+        return None
 
     async def _wait(self, name: str, condition: Callable[[T | None], bool], limit_s: float) -> bool:
-        """True as soon as the condition holds for the object, false when it does not in time."""
-        backoff = RECONNECT.backoff()
+        """True as soon as the condition holds for the object, false when it does not in time.
+
+        It asks again and again, for the protocol cannot end a watch: each one that was begun goes
+        on for as long as the connection.
+        """
+        backoff = POLLING.backoff()
         try:
             async with asyncio.timeout(limit_s) as limit:
                 while True:
-                    watchable = self.kind in WATCHABLE_KINDS
-                    states = self._states() if watchable else self._polled_states(name)
-                    try:
-                        async with aclosing(states):
-                            async for now in states:
-                                if condition(now.get(name)):
-                                    return True
-                    except (ConnectionLost, ConnectFailed):
-                        pass
+                    with suppress(ConnectionLost, ConnectFailed):
+                        if condition(await self.find(name)):
+                            return True
                     await asyncio.sleep(backoff.next_delay_s())
         except TimeoutError:
             if not limit.expired():
