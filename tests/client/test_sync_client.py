@@ -55,7 +55,7 @@ def test_nothing_of_the_asynchronous_client_is_missing() -> None:
         pairs.append((type(twin), getattr(client.admin, name)))
     for kind, mirror in pairs:
         missing = {name for name in public_methods(kind) if not hasattr(type(mirror), name)}
-        assert missing - {"lend", "give_back"} == set(), kind
+        assert missing - {"lend", "give_back"} == set(), f"{kind}: add them to its twin in sync.py"
     assert isinstance(client.admin.of("topic"), sync_admin.Topics)
 
 
