@@ -21,7 +21,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from fluvio_client import Fluvio, Record, RecordMetadata, RetryPolicy, connect
+from fluvio_client import Fluvio, FluvioError, Record, RecordMetadata, RetryPolicy, connect
 from fluvio_client.errors import DeliveryFailed
 from fluvio_client.metadata import Address
 from fluvio_client.session import Session
@@ -279,20 +279,42 @@ async def test_nothing_acknowledged_is_missing_whatever_happens(cluster: Any, ca
 
 @pytest.mark.asyncio
 async def test_many_large_records_and_then_no_spu(cluster: Any) -> None:
-    """Nobody starts an SPU again that is killed after its controller was."""
-    async with connect(address=cluster.public_address) as client:
+    """Nobody starts an SPU again that is killed after its controller was. Those who may not try
+    for long give up, and go on later or leave it to those who try for ever."""
+    async with connect(address=cluster.public_address) as client, AsyncExitStack() as stack:
         await client.admin.topics.create("large")
         retry = RetryPolicy.fixed(0.1, total_s=1)
+        readers = [
+            await stack.enter_async_context(
+                client.consumer("large", partitions=0, start="beginning", retry=one)
+            )
+            for one in (
+                RetryPolicy.fixed(0.01, retries_max=0),
+                RetryPolicy.fixed(0.01, retries_max=3),
+                RetryPolicy.fixed(0.05),
+            )
+        ]
         async with client.producer("large", retry=retry, linger_s=0.01) as producer:
             sent = await producer.send_all([b"x" * 5000] * 1000)
             await producer.flush()
             assert [one.result().offset for one in sent] == list(range(1000))
+            for reader in readers:
+                for number in range(1000):
+                    assert (await anext(reader)).offset == number
             await asyncio.to_thread(kill, cluster, "fluvio_local")
             await asyncio.to_thread(kill, cluster, "fluvio_spu", count=2)
             await producer.send(b"nobody takes this")
             with pytest.raises(DeliveryFailed, match="large-0"):
                 async with asyncio.timeout(30):
                     await producer.flush()
+            for reader, attempts in zip(readers[:2], (0, 3), strict=True):
+                with pytest.raises(FluvioError) as raised:
+                    async with asyncio.timeout(30):
+                        await anext(reader)
+                assert raised.value.retriable
+                assert reader.stats().streams_resumed == attempts
+                with pytest.raises(StopAsyncIteration):
+                    await anext(reader)
             await asyncio.to_thread(cluster.resume)
             async with asyncio.timeout(30):
                 while True:
@@ -302,6 +324,8 @@ async def test_many_large_records_and_then_no_spu(cluster: Any) -> None:
                     except DeliveryFailed:
                         continue
             assert metadata.offset == 1000, "a failure is the failure of its records only"
+            async with asyncio.timeout(30):
+                assert (await anext(readers[2])).offset == 1000
 
 
 def offset_topics(cluster: Any) -> list[str]:
