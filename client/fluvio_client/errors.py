@@ -394,9 +394,10 @@ _DETAILED_BY_MESSAGE = frozenset(
         ErrorCode.TOPIC_NOT_PROVISIONED,
         ErrorCode.TOPIC_INVALID_NAME,
         ErrorCode.TOPIC_INVALID_REPLICA_TYPE,
+        ErrorCode.DEDUPLICATION_SMART_MODULE_NOT_LOADED,
     }
 )
-"""Codes that many things can cause: the server's own words follow ours."""
+"""Codes that many things can cause, or that do not name it: the server's own words follow ours."""
 
 
 _ABOUT_A_KIND = frozenset(
