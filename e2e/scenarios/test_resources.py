@@ -491,6 +491,17 @@ def test_people_do_not_write_what_the_operator_writes(guarded: Guarded) -> None:
     guarded.run("delete", "spu/mine", "topic/orders", PERSON)
 
 
+def test_a_retained_topic_is_not_deleted_until_it_is_let_go(guarded: Guarded) -> None:
+    guarded.apply(manifest_of("Topic", "orders", {"deletionPolicy": "Retain"}, "v2"))
+    for how in ("background", "foreground", "orphan"):
+        guarded.refused("this topic is retained", "delete", "topic", "orders", f"--cascade={how}")
+    guarded.run(
+        *("patch", "topic", "orders", "--type=merge"),
+        *("-p", '{"spec":{"deletionPolicy":"Delete"}}', PERSON),
+    )
+    guarded.run("delete", "topic", "orders", PERSON)
+
+
 def test_what_an_owner_leaves_is_cleared_away(guarded: Guarded) -> None:
     topic = manifest_of("Topic", "orders", {}, "v2")
     guarded.apply(topic)

@@ -4,10 +4,12 @@
     managed Spu   the same
     any kind      /status
 
-Everybody may still change metadata, and the garbage collector and the namespace controller may
-delete. A Partition annotated `fluvio.io/adopt: "true"` is open to people for recovery: they may
-make or delete it, and in one that exists they may change `spec.leader` alone. The API server
-itself enforces this, so it holds while the operator is down. Pure; the chart uses it as text.
+A Topic that says `deletionPolicy: Retain` is deleted by nobody until it says something else, or
+its namespace goes. Everybody may still change metadata, and the garbage collector and the
+namespace controller may delete. A Partition annotated `fluvio.io/adopt: "true"` is open to people
+for recovery: they may make or delete it, and in one that exists they may change `spec.leader`
+alone. The API server itself enforces this, so it holds while the operator is down. Pure; the chart
+uses it as text.
 """
 
 from typing import Any
@@ -29,6 +31,7 @@ _VARIABLES = {
     "isStatus": "request.?subResource.orValue('') == 'status'",
     "isPartition": "request.resource.resource == 'partitions'",
     "isSpu": "request.resource.resource == 'spus'",
+    "isTopic": "request.resource.resource == 'topics'",
     "subject": "variables.isDelete ? oldObject : object",
     "isManaged": (
         "variables.isSpu && variables.subject.?spec.?spuType.orValue('Managed') == 'Managed'"
@@ -61,6 +64,11 @@ _VALIDATIONS = (
         "variables.isStatus || !variables.isManaged || variables.isSpecKept",
         "managed SPUs are made, changed and deleted by the operator alone: change their group",
     ),
+    (
+        "!variables.isTopic || !variables.isDelete "
+        "|| oldObject.?spec.?deletionPolicy.orValue('Delete') != 'Retain'",
+        "this topic is retained: set its spec.deletionPolicy to Delete before you delete it",
+    ),
 )
 
 
@@ -85,7 +93,7 @@ def admission_policy(namespace: str, service_account: str) -> list[dict[str, Any
                         "apiGroups": [GROUP],
                         "apiVersions": ["*"],
                         "operations": ["CREATE", "UPDATE", "DELETE"],
-                        "resources": ["partitions", "spus", "*/status"],
+                        "resources": ["partitions", "spus", "topics", "*/status"],
                     }
                 ]
             },

@@ -274,7 +274,9 @@ class TopicExtension(Model):
     """Our additions to a topic's spec."""
 
     deletion_policy: Annotated[DeletionPolicy, Word(DeletionPolicy)] | None = Field(
-        default=None, description="what becomes of the data when the topic is deleted: Delete"
+        default=None,
+        description="Delete: the data goes with the topic; Retain: the topic cannot be deleted "
+        "until this says Delete",
     )
     min_in_sync_replicas: Annotated[U16, Published(minimum=1)] | None = Field(
         default=None,

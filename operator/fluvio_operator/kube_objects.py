@@ -16,8 +16,10 @@ from fluvio_crd.manifest import (
     parse_status,
     partition_leadership,
     render_spec,
+    topic_settings,
 )
 from fluvio_crd.resources import GROUP, RESOURCES, resource_of
+from fluvio_crd.settings import DeletionPolicy
 from fluvio_operator.conditions.status_extras import tombstones_of
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.mirror import RemoteMirror
@@ -105,13 +107,20 @@ def read_object(
     except BadManifest as error:
         if before is not None and before.uid == uid and not before.problem:
             item = replace(
-                item, spec=before.spec, leader_epoch=before.leader_epoch, in_sync=before.in_sync
+                item,
+                spec=before.spec,
+                leader_epoch=before.leader_epoch,
+                in_sync=before.in_sync,
+                is_retained=before.is_retained,
             )
         return replace(item, problem=str(error))
 
 
 def _with_spec(item: StoredObject, body: Mapping[str, Any]) -> StoredObject:
     spec = parse_spec(item.kind, body)
+    if item.kind is Kind.TOPIC:
+        is_retained = topic_settings(body).deletion_policy is DeletionPolicy.RETAIN
+        return replace(item, spec=spec, is_retained=is_retained, leader_epoch=NO_LEADER_EPOCH)
     if item.kind is not Kind.PARTITION:
         return replace(item, spec=spec, leader_epoch=NO_LEADER_EPOCH)
     assert isinstance(spec, PartitionSpec)

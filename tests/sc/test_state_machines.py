@@ -39,7 +39,7 @@ from fluvio_sc.core.actions import (
     WakeAt,
     apply_action,
 )
-from fluvio_sc.core.admission import admit_topic_update
+from fluvio_sc.core.admission import Refused, admit_delete, admit_topic_update
 from fluvio_sc.core.cluster_state import (
     ClusterState,
     CoreTimings,
@@ -446,6 +446,26 @@ def test_deletion_waits_for_confirmations_then_releases(make_world: MakeWorld) -
     world.settle()
     assert world.state.get(Kind.TOPIC, "t") is None
     assert world.state.get(Kind.PARTITION, "t-0") is None
+
+
+def test_a_retained_topic_keeps_its_partitions_until_it_is_let_go(make_world: MakeWorld) -> None:
+    world = served(make_world(1, 2))
+    retained = replace(world.topic("t"), is_retained=True)
+    world.state.put(retained)
+    with pytest.raises(Refused, match="topic 't' is retained: set its spec"):
+        admit_delete(Kind.TOPIC, "t", force=True, state=world.state)
+
+    # Somebody deletes it past the client's door and the admission policy.
+    world.do(RequestDeletion(retained.key, "test"))
+    world.settle()
+    assert world.topic("t").status.resolution is TopicResolution.DELETING
+    assert "records are retained" in world.topic("t").status.reason
+    assert not world.partition("t-0").deletion_requested
+
+    world.state.put(replace(world.topic("t"), is_retained=False))
+    world.settle()
+    assert world.partition("t-0").deletion_requested
+    assert world.topic("t").status.reason == ""
 
 
 def test_deletion_leaves_a_tombstone_on_those_who_are_away(make_world: MakeWorld) -> None:

@@ -34,8 +34,8 @@ from fluvio_sc.core.actions import Action, CreateObject, RequestDeletion, SetSpe
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject
 from fluvio_sc.core.errors import Refused
 from fluvio_sc.core.reconcile.spu_group import ids_of
+from fluvio_sc.core.reconcile.topic import HOW_TO_LET_GO, place_topic
 from fluvio_sc.core.reconcile.topic import create_topic as topic_creation
-from fluvio_sc.core.reconcile.topic import place_topic
 from fluvio_sc.core.scheduler import Shortage
 from fluvio_sc.core.smart_module_key import SmartModuleKey
 from fluvio_sc.core.validation import (
@@ -174,6 +174,11 @@ def _topic_to_delete(name: str, force: bool, state: ClusterState) -> StoredObjec
         raise Refused(
             ErrorStatus(ErrorCode.SYSTEM_SPEC_DELETION_ATTEMPT, (Kind.TOPIC.value, name)),
             f"system topic '{name}' can only be deleted forcibly",
+        )
+    if topic.is_retained:
+        raise Refused(
+            ErrorStatus.other(f"topic '{name}' is retained: {HOW_TO_LET_GO}"),
+            f"topic '{name}' is retained: {HOW_TO_LET_GO}",
         )
     match topic.spec.replicas:
         case MirrorReplicas(config=MirrorFromHome()):

@@ -62,6 +62,7 @@ class StoredObject:
     leader_epoch:        of a partition: which leadership; 0 for other kinds
     in_sync:             of a partition: replicas that may lead without losing records
     tombstones:          of an SPU: replicas it must delete when it returns; empty for other kinds
+    is_retained:         of a topic: it is not to be deleted while this says so
     annotations:         free text by name, carried for adapters
     problem:             why the object as written cannot be used; its spec is then the last one
                          that could be, or an empty one
@@ -81,6 +82,7 @@ class StoredObject:
     leader_epoch: LeaderEpoch = NO_LEADER_EPOCH
     in_sync: tuple[SpuId, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
+    is_retained: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
     problem: str = ""
 

@@ -30,7 +30,7 @@ def test_the_operator_is_not_asked(policy: dict[str, Any]) -> None:
 
 def test_what_it_is_about(policy: dict[str, Any]) -> None:
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
-    assert rule["resources"] == ["partitions", "spus", "*/status"]
+    assert rule["resources"] == ["partitions", "spus", "topics", "*/status"]
     assert rule["apiGroups"] == ["fluvio.infinyon.com"]
 
 

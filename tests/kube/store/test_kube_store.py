@@ -320,6 +320,22 @@ async def test_what_a_watch_missed_is_found() -> None:
         assert dict(parts.changes)[ObjectKey(Kind.TOPIC, "new")] is not None
 
 
+async def test_a_topic_says_whether_it_is_retained() -> None:
+    async with running() as parts:
+        spec = {"replicas": {"computed": {"partitions": 2}}, "deletionPolicy": "Retain"}
+        parts.server.put(f"{TOPICS}/kept", topic_body(**spec))
+        (kept,) = await parts.store.load()
+        assert kept.is_retained
+        for policy, is_retained in (("Burn", True), ("Delete", False)):  # unreadable: as before
+            body = parts.server.by_name("kept")
+            spec["deletionPolicy"] = policy
+            parts.server.put(f"{TOPICS}/kept", {**body, "spec": dict(spec)})
+            parts.store.observe(Kind.TOPIC, parts.server.by_name("kept"))
+            item = parts.changes[-1][1]
+            assert item is not None
+            assert item.is_retained is is_retained
+
+
 async def test_an_unreadable_object_hides_no_other_and_keeps_its_last_spec() -> None:
     async with running() as parts:
         parts.server.put(f"{TOPICS}/good", topic_body(replicas={"computed": {"partitions": 2}}))

@@ -58,6 +58,10 @@ from fluvio_sc.core.validation import topic_problem
 PARTITIONS_FINALIZER = "fluvio/partitions"
 """A topic stays until its partitions are gone."""
 
+HOW_TO_LET_GO = "set its spec.deletionPolicy to Delete before you delete it"
+RETAINED = "its records are retained: set its spec.deletionPolicy to Delete, and they go too"
+"""What to do about a retained topic: before, and when it was deleted already."""
+
 FIRST_LEADER_EPOCH = LeaderEpoch(1)
 
 CONSUMER_OFFSET_SPEC = TopicSpec(
@@ -270,9 +274,12 @@ def _partition_spec(
 
 def _take_partitions_along(topic: StoredObject, state: ClusterState) -> list[Decision]:
     decisions: list[Decision] = []
-    if topic.status.resolution is not TopicResolution.DELETING:
-        status = replace(topic.status, resolution=TopicResolution.DELETING, reason="")
+    reason = RETAINED if topic.is_retained else ""
+    status = replace(topic.status, resolution=TopicResolution.DELETING, reason=reason)
+    if topic.status != status:
         decisions.append(SetStatus(topic.key, status, "deletion requested"))
+    if topic.is_retained:  # whoever deleted it got past the admission policy
+        return decisions
     children = state.children_of(topic)
     decisions.extend(
         RequestDeletion(child.key, f"topic {topic.name} is deleted")
