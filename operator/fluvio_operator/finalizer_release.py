@@ -7,7 +7,7 @@ no operator any more), and for one object whose author says so by an annotation 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fluvio_operator.kube_api import Body, KubeApi, KubeError
@@ -70,30 +70,39 @@ def wants_release(body: Mapping[str, Any]) -> bool:
 
 
 async def release(
-    api: KubeApi, namespace: str, kind: Kind, name: str, *, uid: str | None = None
+    api: KubeApi,
+    namespace: str,
+    kind: Kind,
+    name: str,
+    *,
+    uid: str | None = None,
+    last_seen: tuple[str, Sequence[str]] | None = None,
 ) -> None:
     """Take our finalizers off one object, as it is now: others' come and go meanwhile.
 
-    uid: that of the object; a successor of the same name is left alone
+    uid:       that of the object; a successor of the same name is left alone
+    last_seen: its resource version and finalizers when they were seen last, which saves a read
+               when nobody has changed it since
     Raises KubeError.
     """
     path = object_path(kind, namespace, name)
     for attempt in range(1, ATTEMPTS_MAX + 1):
-        body = await api.get(path)
-        if body is None or not _held(body):
+        if attempt > 1 or last_seen is None:
+            body = await api.get(path)
+            if body is None or uid not in (None, body["metadata"]["uid"]):
+                return
+            metadata = body["metadata"]
+            last_seen = metadata["resourceVersion"], metadata.get("finalizers") or ()
+        version, finalizers = last_seen
+        kept = [each for each in finalizers if each not in _OURS]
+        if len(kept) == len(finalizers):
             return
-        metadata = body["metadata"]
-        if uid not in (None, metadata["uid"]):
-            return
-        patch = {
-            "metadata": {
-                "finalizers": [each for each in metadata["finalizers"] if each not in _OURS],
-                "resourceVersion": metadata["resourceVersion"],
-            }
-        }
+        patch = {"metadata": {"finalizers": kept, "resourceVersion": version}}
         try:
             await api.merge(path, patch, manager=FIELD_MANAGER)
         except KubeError as error:
+            if error.status == 404:
+                return
             if error.status != 409 or attempt == ATTEMPTS_MAX:
                 raise
         else:

@@ -85,10 +85,11 @@ class KubeApi:
         query = [("fieldManager", manager), ("force", "true")]
         return await self._request("PATCH", path, query, body, "application/apply-patch+yaml")
 
-    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> None:
+    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> Body | None:
         """Delete this very object; one that is gone, or has a successor, is no error.
 
         propagation: Background, Foreground or Orphan: what becomes of what it owns
+        Returns the object when finalizers keep it for now; None when it is gone.
         """
         options = {
             "apiVersion": "v1",
@@ -97,10 +98,13 @@ class KubeApi:
             "propagationPolicy": propagation,
         }
         try:
-            await self._request("DELETE", path, body=options)
+            answer = await self._request("DELETE", path, body=options)
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
+            return None
+        metadata = answer.get("metadata") or {}
+        return answer if metadata.get("uid") == uid and metadata.get("finalizers") else None
 
     async def _request(
         self,

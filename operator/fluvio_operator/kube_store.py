@@ -293,8 +293,11 @@ class KubeStore:
             path = f"{self._path(item.kind, item.name)}/status"
             self._note(known, await self._api.merge(path, patch, manager=FIELD_MANAGER))
         if item.deletion_requested and not before.deletion_requested:
-            await self._api.delete(self._path(item.kind, item.name), uid=item.uid)
-            self._doubt(item.key)  # the answer does not say which version this made
+            body = await self._api.delete(self._path(item.kind, item.name), uid=item.uid)
+            if body is None:  # gone already, or another by now
+                self._doubt(item.key)
+            else:
+                self._note(known, body)
         known.item = replace(item, resource_version=self._next_number())
         return Written(known.item.resource_version)
 
@@ -336,9 +339,15 @@ class KubeStore:
         """Delete the object unless that was done, and take our finalizers off."""
         path = self._path(key.kind, key.name)
         if not known.item.deletion_requested:
-            await self._api.delete(path, uid=known.item.uid)
+            body = await self._api.delete(path, uid=known.item.uid)
+            if body is not None:
+                self._note(known, body)
         if known.item.finalizers:
-            await release(self._api, self._namespace, key.kind, key.name, uid=known.item.uid)
+            await release(
+                *(self._api, self._namespace, key.kind, key.name),
+                uid=known.item.uid,
+                last_seen=(known.version, known.finalizers),
+            )
         self._remember_removed(known.item.uid)
         self._known.pop(key, None)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -278,12 +279,30 @@ async def test_deletion_ends_when_we_and_the_others_are_done() -> None:
         outcome = await parts.write(PutObject(doomed, outcome.resource_version))
         assert parts.server.by_name("t")["metadata"]["deletionTimestamp"]
         # The watch has not told of this one yet.
-        parts.server.by_name("t")["metadata"]["finalizers"].append("foregroundDeletion")
+        body = json.loads(json.dumps(parts.server.by_name("t")))
+        body["metadata"]["finalizers"].append("foregroundDeletion")
+        parts.server.put(f"{TOPICS}/t", body)
         done = await parts.write(RemoveObject(doomed.key, outcome.resource_version))
         assert isinstance(done, Written)
         assert parts.server.by_name("t")["metadata"]["finalizers"] == ["foregroundDeletion"]
         parts.tell()
         assert [item for _, item in parts.changes if item is not None] == []
+        assert await parts.store.load() == ()
+
+
+async def test_deletion_costs_two_requests_when_nobody_else_writes() -> None:
+    async with running() as parts:
+        made = await parts.write(PutObject(topic(), 0))
+        doomed = replace(topic(uid=made.uid), deletion_requested=True)
+        asked = len(parts.server.requests)
+        marked = await parts.write(PutObject(doomed, made.resource_version))
+        assert isinstance(marked, Written)
+        done = await parts.write(RemoveObject(doomed.key, marked.resource_version))
+        assert isinstance(done, Written)
+        assert [method for method, _ in parts.server.requests[asked:]] == ["DELETE", "PATCH"]
+        assert parts.server.objects == {}
+        parts.tell()
+        assert parts.changes == []
         assert await parts.store.load() == ()
 
 
