@@ -6,6 +6,7 @@ command is a plugin: an executable `fluvio-<word>`.
 """
 
 import difflib
+import errno
 import importlib
 import os
 import signal
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name: module in `fluvio_cli.commands`, one line of help."""
 ALIASES = {"tf": "table-format"}
 """Shorter names, which help does not list."""
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class RootGroup(click.Group):
@@ -183,9 +185,15 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read our output has enough; the interpreter must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        click.echo(_system_error_text(error), err=True)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_output()
+        return 1
     except Exception as error:
         from fluvio_protocol.errors import FluvioError
 
@@ -194,6 +202,21 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(str(error), err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _give_up_output() -> None:
+    """Nobody takes our output any more: the interpreter must not complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _system_error_text(error: OSError) -> str:
+    """What the system refused, and of which file; output is what has no name."""
+    what = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {what}"
+    if error.errno in _OUTPUT_ERRORS:
+        return f"Cannot write output: {what}"
+    return what
 
 
 def _configure_logging() -> None:
