@@ -11,7 +11,8 @@ import pytest
 
 from fluvio_client import ConsumerConfig, ProducerConfig
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "python-client.md").read_text()
+REPOSITORY = Path(__file__).parents[2]
+PAGE = (REPOSITORY / "docs" / "reference" / "python-client.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -27,15 +28,12 @@ def test_every_option_is_in_the_table(section: str, config: type) -> None:
             assert value.strip() == str(defaults[name]), name
 
 
-@pytest.mark.cluster
-def test_the_examples_run(local_cluster: Any) -> None:
-    examples = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
-    assert len(examples) == 2
+def printed_by_examples(text: str, cluster: Any) -> list[str]:
     printed = []
-    for example in examples:
+    for example in re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
         result = subprocess.run(
             [sys.executable, "-W", "error", "-c", example],
-            env=dict(local_cluster.environment),
+            env=dict(cluster.environment),
             capture_output=True,
             text=True,
             timeout=60,
@@ -43,8 +41,25 @@ def test_the_examples_run(local_cluster: Any) -> None:
         )
         assert result.returncode == 0, result.stderr
         printed.append(result.stdout)
-    assert "b'Norway' b'100'" in printed[0]
-    assert sorted(line.split()[-2:] for line in printed[1].splitlines()) == [
+    cluster.fluvio("topic", "delete", "timber")
+    return printed
+
+
+@pytest.mark.cluster
+def test_the_examples_run(local_cluster: Any) -> None:
+    asynchronous, blocking = printed_by_examples(PAGE, local_cluster)
+    assert "b'Norway' b'100'" in asynchronous
+    assert sorted(line.split()[-2:] for line in blocking.splitlines()) == [
         ["Denmark", "50"], ["Iceland", "10"], ["Iceland", "20"], ["Norway", "100"],
     ]  # fmt: skip
-    local_cluster.fluvio("topic", "delete", "timber")
+
+
+@pytest.mark.cluster
+def test_the_examples_of_the_front_page_run(local_cluster: Any) -> None:
+    text = (REPOSITORY / "README.md").read_text().split("\n## From Python\n")[1].split("\n## ")[0]
+    asynchronous, blocking = printed_by_examples(text, local_cluster)
+    assert sorted(line.split()[2:] for line in asynchronous.splitlines()) == [
+        ["Denmark", "50"],
+        ["Norway", "100"],
+    ]
+    assert blocking.splitlines()[-1] == "Iceland 10"
