@@ -71,13 +71,10 @@ class HashOrRoundRobin:
         return number % partition_count
 
 
-class RoundRobin:
+class RoundRobin(HashOrRoundRobin):
     """The next available partition, whatever the key: even spread, and no order within a key."""
 
-    __slots__ = ("_count",)
-
-    def __init__(self) -> None:
-        self._count = 0
+    __slots__ = ()
 
     def __call__(
         self,
@@ -87,11 +84,7 @@ class RoundRobin:
         partition_count: int,
         available: Sequence[int],
     ) -> int:
-        number = self._count
-        self._count = number + 1
-        if available:
-            return available[number % len(available)]
-        return number % partition_count
+        return super().__call__(None, value, partition_count=partition_count, available=available)
 
 
 class KafkaMurmur2(HashOrRoundRobin):
