@@ -6,10 +6,13 @@ text with a newline itself, since a hex dump has more than one line.
 
 import base64
 import json
-import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from fluvio_cli.json_path import at_path
+from fluvio_cli.record_table import Column, cell_text
+from fluvio_cli.record_template import key_text
 
 if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Record
@@ -22,7 +25,6 @@ _BYTE_ORDER_MARKS = (
     b"\xef\xbb\xbf", b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff",
 )  # fmt: skip
 _BINARY_MAGICS = (b"%PDF", b"\x89PNG")
-_VARIABLE = re.compile(r"\{\{\{?\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}?\}\}")
 
 
 class ConsumeOutput(StrEnum):
@@ -35,17 +37,35 @@ class ConsumeOutput(StrEnum):
     JSONL = "jsonl"
     RAW = "raw"
     TABLE = "table"
+    FULL_TABLE = "full-table"
+
+
+def parse_output(text: str) -> ConsumeOutput:
+    """An output type in any case, with underscores too. Raises ValueError."""
+    plain = text.lower().replace("_", "-")
+    for output in ConsumeOutput:
+        if output.value == plain:
+            return output
+    raise ValueError(f"unknown output type. Supported: {', '.join(ConsumeOutput)}")
 
 
 def formatter_for(
-    output: ConsumeOutput, *, key_value: bool = False, suppress_unknown: bool = False
+    output: ConsumeOutput,
+    *,
+    key_value: bool = False,
+    suppress_unknown: bool = False,
+    columns: tuple[Column, ...] = (),
 ) -> Formatter:
-    """The function that shows records.
+    """The function that shows records, for every type but the one with a screen of its own.
 
     key_value:        put `[key] ` before values, `[null] ` without key
     suppress_unknown: leave out values that the output type cannot show
+    columns:          of tables, else what is in each record
     """
-    formatter = _FORMATTERS[output](suppress_unknown)
+    if output is ConsumeOutput.TABLE:
+        formatter = _table(suppress_unknown, columns)
+    else:
+        formatter = _FORMATTERS[output](suppress_unknown)
     if not key_value or output is ConsumeOutput.JSONL:
         return formatter
 
@@ -54,56 +74,6 @@ def formatter_for(
         return None if shown is None else f"[{key_text(record)}] {shown}"
 
     return with_key
-
-
-def template_formatter(template: str) -> Formatter:
-    """Shows records by a template: `{{key}} {{value}} {{offset}} {{partition}} {{time}}`.
-
-    Nothing is escaped; an unknown variable is empty. Raises ValueError for a template that is
-    not well formed.
-    """
-    pieces = _VARIABLE.split(template)
-    for literal in pieces[::2]:
-        if "{{" in literal:
-            raise ValueError(f"template has an opening {{{{ without a variable: {literal!r}")
-
-    def show(record: "Record") -> str:
-        out = [pieces[0]]
-        for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
-            out.append(_template_value(record, name))
-            out.append(literal)
-        return "".join(out) + "\n"
-
-    return show
-
-
-def _template_value(record: "Record", name: str) -> str:
-    match name:
-        case "key":
-            return key_text(record)
-        case "value":
-            return record.value.decode(errors="replace")
-        case "offset":
-            return str(record.offset)
-        case "partition":
-            return str(record.partition)
-        case "time":
-            return time_text(record)
-        case _:
-            return ""
-
-
-def time_text(record: "Record") -> str:
-    """RFC 3339 in UTC with milliseconds, or `NA`."""
-    time = record.time
-    if time is None:
-        return "NA"
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def key_text(record: "Record") -> str:
-    """The key as text, `null` when there is none."""
-    return "null" if record.key is None else record.key.decode(errors="replace")
 
 
 def looks_binary(data: bytes) -> bool:
@@ -161,7 +131,7 @@ def _json(suppress_unknown: bool) -> Formatter:
     def show(record: "Record") -> str | None:
         try:
             value = json.loads(record.value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if suppress_unknown:
                 return None
             value = {"error": json_error(error)}
@@ -170,12 +140,14 @@ def _json(suppress_unknown: bool) -> Formatter:
     return show
 
 
-def json_error(error: ValueError) -> str:
+def json_error(error: Exception) -> str:
     """What is wrong with a JSON value, and where."""
     if isinstance(error, json.JSONDecodeError):
         what = error.msg[:1].lower() + error.msg[1:]
         what = what.replace("expecting", "expected")  # the word that Fluvio uses
         return f"{what} at line {error.lineno} column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     return str(error)
 
 
@@ -204,18 +176,22 @@ def _field(name: str, data: bytes | None) -> Mapping[str, str | None]:
         return {f"{name}_base64": base64.b64encode(data).decode()}
 
 
-def _table(suppress_unknown: bool) -> Formatter:
+def _table(suppress_unknown: bool, columns: tuple[Column, ...]) -> Formatter:
     def show(record: "Record") -> str | None:
         try:
             value = json.loads(record.value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return (
                 None if suppress_unknown else f"error parsing record as json: {json_error(error)}\n"
             )
         if not isinstance(value, dict):
             return None if suppress_unknown else "error: record is no JSON object\n"
-        headers = [str(name) for name in value]
-        cells = [_cell(item) for item in value.values()]
+        if columns:
+            headers = [column.label for column in columns if column.shown]
+            cells = [cell_text(at_path(value, one.path)) for one in columns if one.shown]
+        else:
+            headers = [str(name) for name in value]
+            cells = [cell_text(item) for item in value.values()]
         widths = [max(len(head), len(cell)) for head, cell in zip(headers, cells, strict=True)]
         inner = sum(width + 2 for width in widths) + max(0, len(widths) - 1)
         return (
@@ -236,10 +212,6 @@ def _table_row(cells: list[str], widths: list[int]) -> str:
     )
 
 
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 _FORMATTERS: dict[ConsumeOutput, Callable[[bool], Formatter]] = {
     ConsumeOutput.DYNAMIC: _dynamic,
     ConsumeOutput.TEXT: _text,
@@ -247,5 +219,4 @@ _FORMATTERS: dict[ConsumeOutput, Callable[[bool], Formatter]] = {
     ConsumeOutput.JSON: _json,
     ConsumeOutput.JSONL: _jsonl,
     ConsumeOutput.RAW: _raw,
-    ConsumeOutput.TABLE: _table,
 }

@@ -10,8 +10,8 @@ from fluvio_cli.record_format import (
     formatter_for,
     hex_dump,
     looks_binary,
-    template_formatter,
 )
+from fluvio_cli.record_template import template_formatter
 from fluvio_client import Record
 
 

@@ -1,38 +1,38 @@
-"""`fluvio consume`: records of a topic on standard output, everything else on standard error.
+"""`fluvio consume`: records of topics on standard output, everything else on standard error.
 
 The first Ctrl-C ends the loop, stores consumer offsets and exits with 0; a second one exits at
 once.
 """
 
-import asyncio
-import contextlib
-import os
-import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fluvio_cli.failure import Failure, Parsed, exclude
-from fluvio_cli.record_format import (
-    ConsumeOutput,
-    Formatter,
-    formatter_for,
-    template_formatter,
-)
+from fluvio_cli.failure import Failure, Parsed, exclude, was_given
+from fluvio_cli.interrupt import Interrupt
+from fluvio_cli.progress import WaitingSign
+from fluvio_cli.record_format import ConsumeOutput, Formatter, formatter_for, parse_output
+from fluvio_cli.record_output import ErrorAction, RecordOutput
+from fluvio_cli.record_table import Column, columns_of
+from fluvio_cli.record_template import template_formatter
 from fluvio_cli.spellings import parse_isolation
 from fluvio_cli.target import run_client
+from fluvio_cli.terminal import cut, styled, width_columns
 
 if TYPE_CHECKING:
-    from fluvio_client.consumer.consumer import Consumer
+    from fluvio_client.consumer.offsets import Offset
     from fluvio_client.fluvio import Fluvio
 
 FLUSH_INTERVAL_S = 2.0
-END_REACHED = "End-offset has been reached; exiting"
+TAIL_COUNT = 10
+"""What `--tail` without a number means."""
+TABLES = (ConsumeOutput.TABLE, ConsumeOutput.FULL_TABLE)
 
 
 @click.command("consume")
-@click.argument("topic")
+@click.argument("topics", metavar="TOPIC", nargs=-1, required=True)
 @click.option(
     "-p",
     "--partition",
@@ -62,8 +62,10 @@ END_REACHED = "End-offset has been reached; exiting"
     "-T",
     "--tail",
     type=click.IntRange(min=0),
+    is_flag=False,
+    flag_value=TAIL_COUNT,
     metavar="N",
-    help="From so many records before the end.",
+    help="From so many records before the end; 10 when no number is given.",
 )
 @click.option("--start", type=click.IntRange(min=0), metavar="N", help="From this offset.")
 @click.option("-o", "--offset", type=int, metavar="N", hidden=True)
@@ -87,7 +89,8 @@ END_REACHED = "End-offset has been reached; exiting"
     "--format",
     "template",
     metavar="TEMPLATE",
-    help="Show records by a template: {{key}} {{value}} {{offset}} {{partition}} {{time}}.",
+    help="Show records by a template: {{key}} {{value}} {{offset}} {{partition}} {{time}} {{len}}; "
+    "with filters {{key|hex}} {{value|json:a.b}} {{time|%H:%M}}.",
 )
 @click.option(
     "-O",
@@ -95,8 +98,16 @@ END_REACHED = "End-offset has been reached; exiting"
     metavar="TYPE",
     default=ConsumeOutput.DYNAMIC.value,
     show_default=True,
-    type=click.Choice([item.value for item in ConsumeOutput], case_sensitive=False),
-    help="dynamic, text, binary, json, jsonl, raw or table.",
+    type=Parsed("TYPE", parse_output),
+    help="dynamic, text, binary, json, jsonl, raw, table or full-table.",
+)
+@click.option(
+    "--table-format",
+    metavar="NAME",
+    help="Columns of a stored table format, for the types table and full-table.",
+)
+@click.option(
+    "--truncate", is_flag=True, help="Cut lines to the width of the terminal, or of $COLUMNS."
 )
 @click.option(
     "-b",
@@ -116,7 +127,15 @@ END_REACHED = "End-offset has been reached; exiting"
 @click.option(
     "--suppress-unknown", is_flag=True, help="Leave out values that the output type cannot show."
 )
-@click.option("--disable-progressbar", is_flag=True, hidden=True)
+@click.option(
+    "--on-error",
+    type=click.Choice([item.value for item in ErrorAction]),
+    default=ErrorAction.STOP.value,
+    show_default=True,
+    metavar="ACTION",
+    help="What to do about an error among the records: stop, skip it, or continue and fail later.",
+)
+@click.option("--disable-progressbar", is_flag=True, help="Show no sign of waiting.")
 @click.option(
     "-c",
     "--consumer",
@@ -128,7 +147,7 @@ END_REACHED = "End-offset has been reached; exiting"
 def command(
     context: click.Context,
     *,
-    topic: str,
+    topics: tuple[str, ...],
     partitions: tuple[int, ...],
     all_partitions: bool,
     beginning: bool,
@@ -141,18 +160,29 @@ def command(
     disable_continuous: bool,
     key_value: bool,
     template: str | None,
-    output: str,
+    output: ConsumeOutput,
+    table_format: str | None,
+    truncate: bool,
     maxbytes: int | None,
     isolation: str,
     suppress_unknown: bool,
+    on_error: str,
     disable_progressbar: bool,
     consumer_id: str | None,
 ) -> None:
-    """Read the records of TOPIC; only those that arrive from now on, unless told otherwise."""
+    """Read the records of TOPIC; only those that arrive from now on, unless told otherwise.
+
+    The records of several topics come as they arrive.
+    """
     exclude(context, "beginning", "head", "tail", "start")
     exclude(context, "partitions", "all_partitions")
-    exclude(context, "template", "output")
+    exclude(context, "template", "output", "truncate")
     exclude(context, "template", "key_value")
+    exclude(context, "table_format", "template", "truncate")
+    if table_format is not None and not was_given(context, "output"):
+        output = ConsumeOutput.FULL_TABLE
+    if table_format is not None and output not in TABLES:
+        exclude(context, "table_format", "output")
     if offset is not None:
         exclude(context, "offset", "start", "head", "tail")
         beginning, head, tail, start = _old_offset(offset, beginning=beginning)
@@ -160,54 +190,108 @@ def command(
         raise Failure(
             f"Argument end-offset must be greater than start-offset: {end} is less than {start}"
         )
-    try:
-        formatter = (
-            template_formatter(template)
-            if template is not None
-            else formatter_for(
-                ConsumeOutput(output), key_value=key_value, suppress_unknown=suppress_unknown
-            )
-        )
-    except ValueError as error:
-        raise Failure(str(error)) from error
+    make_formatter = _formatter_maker(
+        output,
+        template=template,
+        several_topics=len(topics) > 1,
+        truncate=truncate,
+        key_value=key_value,
+        suppress_unknown=suppress_unknown,
+    )
+    action = ErrorAction(on_error)
     options: dict[str, Any] = {
         "follow": not disable_continuous,
         "until": None if end is None else end + 1,
+        "max_records": num_records,
         "isolation": isolation,
         "consumer_id": consumer_id,
         "commit": "none" if consumer_id is None else "auto",
         "flush_interval_s": FLUSH_INTERVAL_S,
+        "on_error": action.of_consumer,
     }
     if maxbytes is not None:
         options["max_bytes"] = maxbytes
-    if sys.stderr.isatty():
-        click.secho(
-            _announcement(topic, beginning=beginning, head=head, tail=tail, start=start, end=end),
-            bold=True,
-            err=True,
-        )
+    interrupt = Interrupt()
 
     async def work(client: "Fluvio") -> None:
-        from fluvio_client import Offset
-
-        place = Offset.end()
-        if beginning:
-            place = Offset.beginning()
-        elif head is not None:
-            place = Offset.from_beginning(head)
-        elif tail is not None:
-            place = Offset.from_end(tail)
-        elif start is not None:
-            place = Offset.absolute(start)
+        columns: tuple[Column, ...] = ()
+        if table_format is not None:
+            columns = columns_of((await client.admin.table_formats.get(table_format)).spec)
+        place = _place(beginning=beginning, head=head, tail=tail, start=start)
         consumer = client.consumer(
-            topic, partitions=list(partitions) or None, start=place, **options
+            topics, partitions=list(partitions) or None, start=place, **options
         )
-        async with consumer:
-            await _show(
-                consumer, formatter, end=end, count_max=num_records, follow=not disable_continuous
-            )
+        shown = RecordOutput(
+            make_formatter(columns),
+            WaitingSign("Waiting for records", wanted=not disable_progressbar),
+            end=end,
+            follow=not disable_continuous,
+            managed=consumer_id is not None,
+        )
 
-    run_client(context, work)
+        async def read() -> None:
+            async with consumer:
+                await interrupt.guard(shown.run(consumer))
+
+        await interrupt.guard(read())
+        if not interrupt.happened:
+            shown.conclude(consumer)
+
+    if sys.stderr.isatty():
+        text = _announcement(
+            topics, beginning=beginning, head=head, tail=tail, start=start, end=end
+        )
+        click.echo(styled(text, sys.stderr, bold=True), err=True)
+    with interrupt:
+        run_client(context, work)
+
+
+def _formatter_maker(
+    output: ConsumeOutput,
+    *,
+    template: str | None,
+    several_topics: bool,
+    truncate: bool,
+    key_value: bool,
+    suppress_unknown: bool,
+) -> Callable[[tuple[Column, ...]], Formatter]:
+    """Makes the formatter, once the columns of a table are known. Raises: Failure."""
+    if template is not None:
+        try:
+            by_template = template_formatter(template, several_topics=several_topics)
+        except ValueError as error:
+            raise Failure(str(error)) from error
+        return lambda columns: by_template
+
+    def make(columns: tuple[Column, ...]) -> Formatter:
+        shown = formatter_for(
+            output, key_value=key_value, suppress_unknown=suppress_unknown, columns=columns
+        )
+        width = width_columns(sys.stdout) if truncate else None
+        if width is None:
+            return shown
+
+        def narrow(record: Any) -> str | None:
+            text = shown(record)
+            return None if text is None else cut(text, width)
+
+        return narrow
+
+    return make
+
+
+def _place(*, beginning: bool, head: int | None, tail: int | None, start: int | None) -> "Offset":
+    from fluvio_client import Offset
+
+    if beginning:
+        return Offset.beginning()
+    if head is not None:
+        return Offset.from_beginning(head)
+    if tail is not None:
+        return Offset.from_end(tail)
+    if start is not None:
+        return Offset.absolute(start)
+    return Offset.end()
 
 
 def _old_offset(offset: int, *, beginning: bool) -> tuple[bool, int | None, int | None, int | None]:
@@ -220,7 +304,7 @@ def _old_offset(offset: int, *, beginning: bool) -> tuple[bool, int | None, int 
 
 
 def _announcement(
-    topic: str,
+    topics: tuple[str, ...],
     *,
     beginning: bool,
     head: int | None,
@@ -228,7 +312,8 @@ def _announcement(
     start: int | None,
     end: int | None,
 ) -> str:
-    text = f"Consuming records from '{topic}'"
+    names = "', '".join(topics)
+    text = f"Consuming records from '{names}'"
     if beginning:
         text += " starting from the beginning of log"
     elif head is not None:
@@ -240,76 +325,3 @@ def _announcement(
     if end is not None:
         text += f" until offset {end} (inclusive)"
     return text
-
-
-async def _show(
-    consumer: "Consumer",
-    formatter: Formatter,
-    *,
-    end: int | None,
-    count_max: int | None,
-    follow: bool,
-) -> None:
-    """Print until the records end, or Ctrl-C."""
-    reading = asyncio.current_task()
-    assert reading is not None
-    interrupted = False
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if interrupted:
-            os._exit(0)
-        interrupted = True
-        reading.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # where a loop has no signals
-            loop.add_signal_handler(number, interrupt)
-    try:
-        end_reached = await _print_batches(
-            consumer, formatter, end=end, count_max=count_max, follow=follow
-        )
-    except asyncio.CancelledError:
-        if not interrupted:
-            raise
-        reading.uncancel()
-        return
-    if end_reached:
-        click.echo(END_REACHED, err=True)
-
-
-async def _print_batches(
-    consumer: "Consumer",
-    formatter: Formatter,
-    *,
-    end: int | None,
-    count_max: int | None,
-    follow: bool,
-) -> bool:
-    """Returns true when the last offset that was wanted came by.
-
-    That ends a command that follows; one that does not reads the other partitions too.
-    """
-    out = sys.stdout
-    left = count_max
-    end_reached = False
-    async for batch in consumer.batches():
-        shown = []
-        for record in batch:
-            if left == 0:
-                break
-            text = formatter(record)
-            if text is not None:
-                shown.append(text)
-            if left is not None:
-                left -= 1
-            if end is not None and record.offset >= end:
-                end_reached = True
-        out.write("".join(shown))
-        out.flush()
-        if left == 0:
-            return False
-        if end_reached and follow:
-            return True
-    return end_reached
