@@ -129,6 +129,11 @@ def test_options_that_exclude_each_other(
         (["-o", "2", "--end", "1"], 1, "Argument end-offset must be greater than start-"),
         (["-F", "{{value|nosuch}}"], 1, "template: value has no filter 'nosuch'"),
         (["-F", "{{offset|hex}}"], 1, "template: offset has no filter 'hex'"),
+        (
+            ["-O", "full_table"],
+            1,
+            "full-table fills the screen of a terminal: use '--output table'",
+        ),
         (["-n", "0"], 2, "error: invalid value for '--num-records <N>'"),
         (["--end", "-5"], 2, "error: invalid value for '--end <N>'"),
     ],

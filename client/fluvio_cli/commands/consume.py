@@ -19,7 +19,7 @@ from fluvio_cli.record_table import Column, columns_of
 from fluvio_cli.record_template import template_formatter
 from fluvio_cli.spellings import parse_isolation
 from fluvio_cli.target import run_client
-from fluvio_cli.terminal import cut, styled, width_columns
+from fluvio_cli.terminal import cut, is_interactive, styled, width_columns
 
 if TYPE_CHECKING:
     from fluvio_client.consumer.offsets import Offset
@@ -180,9 +180,11 @@ def command(
     exclude(context, "template", "key_value")
     exclude(context, "table_format", "template", "truncate")
     if table_format is not None and not was_given(context, "output"):
-        output = ConsumeOutput.FULL_TABLE
+        output = ConsumeOutput.FULL_TABLE if is_interactive() else ConsumeOutput.TABLE
     if table_format is not None and output not in TABLES:
         exclude(context, "table_format", "output")
+    if output is ConsumeOutput.FULL_TABLE:
+        _check_screen()
     if offset is not None:
         exclude(context, "offset", "start", "head", "tail")
         beginning, head, tail, start = _old_offset(offset, beginning=beginning)
@@ -244,6 +246,13 @@ def command(
         click.echo(styled(text, sys.stderr, bold=True), err=True)
     with interrupt:
         run_client(context, work)
+
+
+def _check_screen() -> None:
+    """Raises: Failure where no table can fill the screen."""
+    if not is_interactive():
+        raise Failure("full-table fills the screen of a terminal: use '--output table' elsewhere")
+    raise Failure("full-table has no screen in this release: use '--output table'")
 
 
 def _formatter_maker(
