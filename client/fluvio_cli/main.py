@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from fluvio_cli.examples import epilog
 from fluvio_cli.failure import Failure, usage_text
 from fluvio_cli.target import Target
 
@@ -54,7 +55,7 @@ class RootGroup(click.Group):
             return None
         module = importlib.import_module(f"fluvio_cli.commands.{entry[0]}")
         command: click.Command = module.command
-        _accept_target(command)
+        _complete(command, ALIASES.get(cmd_name, cmd_name))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,11 +102,17 @@ def _target_options(*, hidden: bool) -> list[click.Option]:
     ]  # fmt: skip
 
 
+def _complete(command: click.Command, path: str) -> None:
+    """Give a command and those below it what all commands have: examples, global options."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _complete(inner, f"{path} {name}")
+    command.epilog = epilog(path)
+    _accept_target(command)
+
+
 def _accept_target(command: click.Command) -> None:
     """Let the global options stand behind a command too, where they do not mean something else."""
-    if isinstance(command, click.Group):
-        for inner in command.commands.values():
-            _accept_target(inner)
     taken = {spelling for param in command.params for spelling in param.opts}
     for option in _target_options(hidden=True):
         if not taken.intersection(option.opts):
@@ -118,6 +125,7 @@ def _accept_target(command: click.Command) -> None:
 @click.group(
     cls=RootGroup,
     invoke_without_command=True,
+    epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.pass_context
