@@ -54,12 +54,15 @@ class Checks:
 
 
 def byte_bar(label: str, size_bytes: int) -> AbstractContextManager[Any]:
-    """A bar that is told bytes with `update`; it shows itself on terminals only."""
+    """A bar that is told bytes with `update`; it shows itself on terminals only.
+
+    size_bytes: of the whole; 0 when nobody knows, and there is no bar
+    """
     return click.progressbar(
         length=size_bytes,
         label=label,
         file=sys.stderr,
-        hidden=not may_move(sys.stderr),
+        hidden=size_bytes == 0 or not may_move(sys.stderr),
         update_min_steps=max(1, size_bytes // 200),
     )
 

@@ -1,22 +1,25 @@
-"""`fluvio produce`: records from standard input or a file to a topic.
+"""`fluvio produce`: records from standard input or a file to a topic."""
 
-At a terminal each line is acknowledged before the next prompt. Otherwise lines are pipelined: they
-are read and sent while earlier ones are on their way, and the first failure names its line.
-"""
-
-import asyncio
-import contextlib
 import sys
-from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from fluvio_cli.failure import Failure, Parsed, exclude
+from fluvio_cli.failure import Parsed, exclude, fail, was_given
+from fluvio_cli.input_stream import LINE_BYTES_MAX, lines, whole
+from fluvio_cli.progress import byte_bar
 from fluvio_cli.quantities import parse_duration_s
+from fluvio_cli.record_input import (
+    LineReader,
+    from_base64,
+    from_hex,
+    plain,
+    read_json,
+    text_reader,
+)
+from fluvio_cli.record_sender import RecordSender
 from fluvio_cli.spellings import (
     parse_compression,
     parse_delivery_semantic,
@@ -27,42 +30,6 @@ from fluvio_cli.target import run_client
 
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
-    from fluvio_client.producer.delivery import Delivery
-    from fluvio_client.producer.producer import Producer
-
-READ_SIZE_BYTES = 256 * 1024
-LINE_BYTES_MAX = 64 * 1024 * 1024
-"""A line longer than any record can be is refused while it is read, not when memory is full."""
-PROMPT = "> "
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """How a line becomes a record."""
-
-    key: bytes | None
-    separator: bytes | None
-    verbose: bool
-    partition: int | None
-
-    def record(self, line: bytes) -> tuple[bytes | None, bytes] | None:
-        """Key and value; None for a line that has no separator, which is reported."""
-        if self.separator is None:
-            return self.key, line
-        key, found, value = line.partition(self.separator)
-        if not found:
-            click.echo(
-                f"Failed to find separator '{self.separator.decode()}' in record, skipping: "
-                f"'{line.decode(errors='replace')}'",
-                err=True,
-            )
-            return None
-        return key, value
-
-    def echo(self, key: bytes | None, value: bytes) -> None:
-        """Show a record with a key, when asked to."""
-        if self.verbose and key is not None:
-            click.echo(f"[{key.decode(errors='replace')}] {value.decode(errors='replace')}")
 
 
 @click.command("produce")
@@ -72,7 +39,7 @@ class _Lines:
     "--file",
     "file",
     metavar="PATH",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Read from a file instead of standard input.",
 )
 @click.option("--raw", is_flag=True, help="Send the whole input as one record.")
@@ -84,6 +51,23 @@ class _Lines:
     help="Split each line into key and value at the first one.",
 )
 @click.option("--key", metavar="KEY", help="Key of every record.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help='Lines are {"key": ..., "value": ...}, as consume -O jsonl prints them.',
+)
+@click.option("--hex", "as_hex", is_flag=True, help="Values are hexadecimal digits.")
+@click.option("--base64", "as_base64", is_flag=True, help="Values are base64.")
+@click.option(
+    "--count", type=click.IntRange(min=1), metavar="N", help="Stop after so many records."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Send so many records in a second at most.",
+)
 @click.option(
     "--compression",
     type=Parsed("COMPRESSION", parse_compression),
@@ -146,6 +130,11 @@ def command(
     verbose: bool,
     key_separator: str | None,
     key: str | None,
+    as_json: bool,
+    as_hex: bool,
+    as_base64: bool,
+    count: int | None,
+    rate: float | None,
     compression: str | None,
     linger: float,
     batch_size: int,
@@ -157,11 +146,20 @@ def command(
     """Send records to TOPIC, one per line."""
     exclude(context, "raw", "key_separator")
     exclude(context, "key", "key_separator")
-    lines = _Lines(
+    exclude(context, "as_json", "as_hex", "as_base64")
+    for name in ("raw", "key_separator", "key"):
+        exclude(context, "as_json", name)
+    for name in ("count", "rate"):
+        exclude(context, "raw", name)
+    at_most_once = delivery_semantic == "atmostonce"
+    if at_most_once and was_given(context, "isolation"):
+        click.echo("warning: --isolation means nothing with at_most_once", err=True)
+    reader = _reader(
+        as_json=as_json,
+        as_hex=as_hex,
+        as_base64=as_base64,
         key=None if key is None else key.encode(),
         separator=None if key_separator is None else key_separator.encode(),
-        verbose=verbose,
-        partition=partition,
     )
 
     async def work(client: "Fluvio") -> None:
@@ -174,94 +172,48 @@ def command(
             linger_s=linger,
             compression=compression,
             isolation=isolation,
-            retry=DELIVERY if delivery_semantic == "atleastonce" else None,
+            retry=None if at_most_once else DELIVERY,
         )
         async with producer:
-            source: BinaryIO = sys.stdin.buffer if file is None else file.open("rb")
-            try:
-                if raw:
-                    value = await asyncio.to_thread(source.read)
-                    lines.echo(lines.key, value)
-                    await producer.send(value, key=lines.key, partition=partition)
-                    await producer.flush()
-                elif file is None and sys.stdin.isatty():
-                    await _converse(producer, lines)
-                else:
-                    await _pipeline(producer, lines, source)
-            finally:
-                if file is not None:
-                    source.close()
+            sender = RecordSender(
+                producer,
+                reader,
+                partition=partition,
+                verbose=verbose,
+                count_max=count,
+                rate=rate,
+            )
+            if raw:
+                size_bytes_max = max(LINE_BYTES_MAX, max_request_size)
+                await sender.send_whole(await whole(source, size_bytes_max=size_bytes_max))
+            elif file is None and sys.stdin.isatty():
+                await sender.converse(lines(source))
+            else:
+                with byte_bar(str(file), size_bytes) as bar:
+                    await sender.pipeline(lines(source, on_bytes=bar.update))
 
-    run_client(context, work)
-
-
-async def _converse(producer: "Producer", lines: _Lines) -> None:
-    """Prompt, send, say Ok; until the end of input."""
-    while True:
-        click.echo(PROMPT, nl=False, err=True)
-        line = await asyncio.to_thread(sys.stdin.buffer.readline)
-        if not line:
-            click.echo("Ok!")
-            return
-        record = lines.record(line.rstrip(b"\n").removesuffix(b"\r"))
-        if record is None:
-            continue
-        key, value = record
-        await producer.send(value, key=key, partition=lines.partition)
-        await producer.flush()
-        lines.echo(key, value)
-        click.echo("Ok!")
+    with ExitStack() as closing:
+        size_bytes = 0
+        source: BinaryIO
+        if file is not None:
+            source = closing.enter_context(file.open("rb", buffering=0))
+            size_bytes = file.stat().st_size
+        elif sys.stdin is None:
+            fail("standard input is closed")
+        else:
+            source = sys.stdin.buffer
+        run_client(context, work)
 
 
-async def _pipeline(producer: "Producer", lines: _Lines, source: BinaryIO) -> None:
-    """Send all lines; raises Failure with the number of the first line that was not stored."""
-    from fluvio_client import FluvioError
-
-    under_way: deque[tuple[int, Delivery]] = deque()
-    number = 0
-    try:
-        async for line in read_lines(source):
-            number += 1
-            record = lines.record(line)
-            if record is None:
-                continue
-            key, value = record
-            delivery = await producer.send(value, key=key, partition=lines.partition)
-            lines.echo(key, value)
-            under_way.append((number, delivery))
-            while under_way and under_way[0][1].done:
-                sent, delivery = under_way.popleft()
-                await _check(sent, delivery)
-    except FluvioError as error:
-        raise Failure(f"{error} (line {number})") from error
-    with contextlib.suppress(FluvioError):  # a failure is told below, with its line
-        await producer.flush()  # nothing more will come: what lingers need not
-    for sent, delivery in under_way:
-        await _check(sent, delivery)
-
-
-async def _check(number: int, delivery: "Delivery") -> None:
-    from fluvio_client import FluvioError
-
-    try:
-        await delivery
-    except FluvioError as error:
-        raise Failure(f"{error} (line {number})") from error
-
-
-async def read_lines(source: BinaryIO) -> AsyncIterator[bytes]:
-    """Lines without their ends, read in a thread in large pieces as soon as they are there.
-
-    Raises: Failure for a line that no record can hold.
-    """
-    read = getattr(source, "read1", source.read)
-    rest = b""
-    while chunk := await asyncio.to_thread(read, READ_SIZE_BYTES):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            yield line.removesuffix(b"\r")
-        if len(rest) > LINE_BYTES_MAX:
-            raise Failure(f"a line is longer than {LINE_BYTES_MAX} bytes")
-    if rest:
-        yield rest.removesuffix(b"\r")
+def _reader(
+    *,
+    as_json: bool,
+    as_hex: bool,
+    as_base64: bool,
+    key: bytes | None,
+    separator: bytes | None,
+) -> LineReader:
+    if as_json:
+        return read_json
+    decode = from_hex if as_hex else from_base64 if as_base64 else plain
+    return text_reader(key=key, separator=separator, decode=decode)
