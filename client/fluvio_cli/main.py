@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fluvio_cli.examples import epilog
 from fluvio_cli.failure import Failure, usage_text
@@ -55,8 +56,22 @@ class RootGroup(click.Group):
             return None
         module = importlib.import_module(f"fluvio_cli.commands.{entry[0]}")
         command: click.Command = module.command
-        _complete(command, ALIASES.get(cmd_name, cmd_name))
+        name = ALIASES.get(cmd_name, cmd_name)
+        _equip(command, name)
+        if ctx.resilient_parsing:  # the shell wants to know how a line may go on
+            from fluvio_cli.completion import attach
+
+            attach(command, name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands by the table, without an import; else what the shell gets from any command."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return options + [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -67,6 +82,8 @@ class RootGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         command = self.get_command(ctx, name)
+        if command is None and ctx.resilient_parsing:
+            return None, None, args[1:]
         if command is None:
             ctx.exit(run_plugin(name, args[1:]))
         return name, command, args[1:]
@@ -77,6 +94,14 @@ def _set_target(context: click.Context, parameter: click.Parameter, value: str |
         setattr(context.ensure_object(Target), str(parameter.name).removeprefix("target_"), value)
 
 
+def _complete_profile(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from fluvio_cli.completion import profiles
+
+    return profiles(context, parameter, incomplete)
+
+
 def _target_option(*spellings: str, name: str, metavar: str, text: str, hidden: bool) -> Any:
     return click.Option(
         [*spellings, f"target_{name}"],
@@ -85,6 +110,7 @@ def _target_option(*spellings: str, name: str, metavar: str, text: str, hidden: 
         hidden=hidden,
         expose_value=False,
         callback=_set_target,
+        shell_complete=_complete_profile if name == "profile" else None,
     )
 
 
@@ -102,11 +128,11 @@ def _target_options(*, hidden: bool) -> list[click.Option]:
     ]  # fmt: skip
 
 
-def _complete(command: click.Command, path: str) -> None:
+def _equip(command: click.Command, path: str) -> None:
     """Give a command and those below it what all commands have: examples, global options."""
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
-            _complete(inner, f"{path} {name}")
+            _equip(inner, f"{path} {name}")
     command.epilog = epilog(path)
     _accept_target(command)
 
