@@ -1,7 +1,10 @@
-"""`fluvio completions`: what a shell needs to complete commands and options."""
+"""`fluvio completions`: what a shell needs to complete commands, options and names."""
 
 import click
 from click.shell_completion import get_completion_class
+
+VARIABLE = "_FLUVIO_COMPLETE"
+"""By which the shell asks, whatever name the command is called by."""
 
 
 @click.command("completions")
@@ -18,8 +21,7 @@ def command(context: click.Context, *, shell: str, name: str) -> None:
     """Print completions for bash, zsh or fish."""
     kind = get_completion_class(shell)
     assert kind is not None
-    variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
-    completion = kind(context.find_root().command, {}, name, variable)
+    completion = kind(context.find_root().command, {}, name, VARIABLE)
     try:
         click.echo(completion.source())
     except RuntimeError as error:  # bash is too old, or not there
