@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fluvio_cli.json_path import MISSING, at_path
@@ -124,6 +125,14 @@ class RecordTable:
         return [
             (key, tuple(cell_text(at_path(found, column.path)) for column in columns))
             for key, found in self._rows.items()
+        ]
+
+    def window(self, first: int, count: int) -> list[tuple[str, ...]]:
+        """Cells of so many rows, or fewer at the end."""
+        columns = self.columns
+        return [
+            tuple(cell_text(at_path(found, column.path)) for column in columns)
+            for found in islice(self._rows.values(), first, first + count)
         ]
 
     def add(self, value: bytes) -> bool:

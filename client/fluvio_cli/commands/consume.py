@@ -5,7 +5,7 @@ once.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,12 +17,16 @@ from fluvio_cli.record_format import ConsumeOutput, Formatter, formatter_for, pa
 from fluvio_cli.record_output import ErrorAction, RecordOutput
 from fluvio_cli.record_table import Column, columns_of
 from fluvio_cli.record_template import template_formatter
+from fluvio_cli.screens import require_textual
 from fluvio_cli.spellings import parse_isolation
 from fluvio_cli.target import run_client
 from fluvio_cli.terminal import cut, is_interactive, styled, width_columns
 
 if TYPE_CHECKING:
+    from fluvio_client.consumer.consumer import Consumer, Record
     from fluvio_client.consumer.offsets import Offset
+    from fluvio_client.consumer.record import Batch
+    from fluvio_client.errors import FluvioError
     from fluvio_client.fluvio import Fluvio
 
 FLUSH_INTERVAL_S = 2.0
@@ -193,7 +197,7 @@ def command(
             f"Argument end-offset must be greater than start-offset: {end} is less than {start}"
         )
     make_formatter = _formatter_maker(
-        output,
+        ConsumeOutput.TABLE if output is ConsumeOutput.FULL_TABLE else output,
         template=template,
         several_topics=len(topics) > 1,
         truncate=truncate,
@@ -233,7 +237,10 @@ def command(
 
         async def read() -> None:
             async with consumer:
-                await interrupt.guard(shown.run(consumer))
+                if output is ConsumeOutput.FULL_TABLE:
+                    await interrupt.guard(_fill_screen(consumer, topics, columns, end, shown))
+                else:
+                    await interrupt.guard(shown.run(consumer))
 
         await interrupt.guard(read())
         if not interrupt.happened:
@@ -252,7 +259,33 @@ def _check_screen() -> None:
     """Raises: Failure where no table can fill the screen."""
     if not is_interactive():
         raise Failure("full-table fills the screen of a terminal: use '--output table' elsewhere")
-    raise Failure("full-table has no screen in this release: use '--output table'")
+    require_textual("full-table")
+
+
+async def _fill_screen(
+    consumer: "Consumer[Record | FluvioError]",
+    topics: tuple[str, ...],
+    columns: tuple[Column, ...],
+    end: int | None,
+    output: RecordOutput,
+) -> None:
+    """Show a table until somebody has enough; its errors are said afterwards."""
+    from fluvio_cli.screens.full_table import show_full_table
+    from fluvio_client.consumer.record import Batch
+
+    async def batches() -> "AsyncIterator[Batch | FluvioError]":
+        async for found in consumer.batches():
+            yield found
+            if isinstance(found, Batch):
+                if output.managed:
+                    await consumer.commit()
+                if end is not None and found.tuples[-1][0] >= end:
+                    return
+
+    shown = await show_full_table(batches(), name=", ".join(topics), columns=columns)
+    for text in shown.texts:
+        click.echo(text, err=True)
+    output.errors = shown.errors
 
 
 def _formatter_maker(
