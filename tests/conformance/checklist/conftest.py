@@ -7,6 +7,7 @@ where streams, signals or terminals matter, tests start the real thing.
 import contextlib
 import io
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +34,16 @@ class CommandLine:
         """Run a command, whatever becomes of it."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
         out, err = io.StringIO(), io.StringIO()
-        before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(data))
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = run(arguments)
-        finally:
-            sys.stdin = before
+        before = sys.stdin
+        with tempfile.TemporaryFile() as file:  # what reads it may want a file descriptor
+            file.write(data)
+            file.seek(0)
+            with io.TextIOWrapper(file) as sys.stdin:
+                try:
+                    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                        code = run(arguments)
+                finally:
+                    sys.stdin = before
         return Outcome(code, out.getvalue(), err.getvalue())
 
     def __call__(self, *arguments: str, stdin: str | bytes = b"") -> str:
