@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client import HELP_TARGET_MS, ClientScale, measure
 from fake_controller import FakeController, partition
 from processes import (
     LOAD_CORES,
@@ -66,6 +67,7 @@ class Scale:
     restart_bytes: int
     count: int
     warm_up_bytes: int
+    client: ClientScale
 
 
 FULL = Scale(
@@ -78,6 +80,7 @@ FULL = Scale(
     restart_bytes=1000 * MIB,
     count=1000,
     warm_up_bytes=3 * GIB,
+    client=ClientScale(rounds=5, starts=15, records=200_000, codec_s=1.0),
 )
 SMOKE = Scale(
     rounds=1,
@@ -89,6 +92,7 @@ SMOKE = Scale(
     restart_bytes=16 * MIB,
     count=100,
     warm_up_bytes=MIB,
+    client=ClientScale(rounds=1, starts=1, records=1_000, codec_s=0.02),
 )
 QUICK = Scale(
     rounds=3,
@@ -100,6 +104,7 @@ QUICK = Scale(
     restart_bytes=256 * MIB,
     count=1000,
     warm_up_bytes=1 * GIB,
+    client=ClientScale(rounds=3, starts=5, records=50_000, codec_s=0.3),
 )
 
 
@@ -129,7 +134,14 @@ class Report:
         print(f"\n{text}", flush=True)
 
     def compare(
-        self, name: str, unit: str, series: Series, *, target: float | None, at_most: bool = False
+        self,
+        name: str,
+        unit: str,
+        series: Series,
+        *,
+        target: float | None,
+        at_most: bool = False,
+        other: str = "floor",
     ) -> None:
         """One line: both medians, the ratio of the pairs, and whether the target is met."""
         ratio = statistics.median(series.ratios)
@@ -138,16 +150,16 @@ class Report:
             met = ratio <= target if at_most else ratio >= target
             sign = "<=" if at_most else ">="
             verdict = f"target {sign} {target:<4} {'met' if met else 'MISSED'}"
-        noisy = "  floor varies" if series.floor_spread > FLOOR_SPREAD_MAX else ""
+        noisy = f"  {other} varies" if series.floor_spread > FLOOR_SPREAD_MAX else ""
         print(
-            f"  {name:<34} floor {statistics.median(series.floor):>9.1f}"
+            f"  {name:<34} {other} {statistics.median(series.floor):>9.1f}"
             f"  ours {statistics.median(series.ours):>9.1f} {unit:<9}"
             f" ratio {ratio:5.2f} [{min(series.ratios):.2f}-{max(series.ratios):.2f}]"
             f"  {verdict}{noisy}",
             flush=True,
         )
         self.figures[f"{name} ({unit})"] = {
-            "floor": series.floor,
+            other: series.floor,
             "ours": series.ours,
             "ratio": ratio,
             "target": target,
@@ -445,6 +457,26 @@ class Bench:
         for name, rate in json.loads(result.stdout).items():
             self.report.single(name, rate / 1e6, "M/s")
 
+    # ---- client ----
+
+    def client(self) -> None:
+        """The client library beside the official one and aiokafka's codec; the command's start."""
+        title = ""
+        for line in measure(self.directory, self.scale.client):
+            if line.title != title:
+                title = line.title
+                self.report.title(title)
+            if line.other:
+                self.report.compare(
+                    line.name, line.unit, Series(line.other, line.ours), target=None,
+                    other=line.other_name,
+                )  # fmt: skip
+            if line.unit == "ms" or not line.other:  # a target, or nobody to compare with
+                self.report.single(
+                    f"{line.name}, median", statistics.median(line.ours), line.unit,
+                    target=HELP_TARGET_MS if line.unit == "ms" else None,
+                )  # fmt: skip
+
 
 def _human(size: int) -> str:
     for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
@@ -453,7 +485,7 @@ def _human(size: int) -> str:
     return f"{size} B"
 
 
-MEASURES = ("produce", "latency", "consume", "memory", "restart", "codec")
+MEASURES = ("produce", "latency", "consume", "memory", "restart", "codec", "client")
 
 
 def main() -> None:
