@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluvio_cli.screens.cluster_model import (
+from fluvio_cli.screens.top_model import (
     RATE_WINDOW_S,
     SAMPLES_MAX,
     ClusterModel,

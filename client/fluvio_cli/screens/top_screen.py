@@ -1,0 +1,1 @@
+"""The screen of `fluvio top`: topics, consumers and SPUs, live."""
