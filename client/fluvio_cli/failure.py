@@ -79,7 +79,11 @@ def usage_text(error: click.UsageError) -> str:
         case click.NoSuchOption():
             text = f"unexpected argument '{error.option_name}' found"
             if error.possibilities:
-                text += f"\n\n  tip: a similar argument exists: '{min(error.possibilities)}'"
+                text += f"\n\n  tip: a similar argument exists: '{error.possibilities[0]}'"
+        case click.NoSuchCommand():
+            text = f"unrecognized subcommand '{error.command_name}'"
+            if error.possibilities:
+                text += f"\n\n  tip: a similar subcommand exists: '{error.possibilities[0]}'"
         case click.MissingParameter() if error.param is not None:
             text = f"the following required arguments were not provided:\n  {spelling(error.param)}"
         case click.BadParameter() if error.param is not None:

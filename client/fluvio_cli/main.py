@@ -10,7 +10,6 @@ import errno
 import importlib
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +39,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name: module in `fluvio_cli.commands`, one line of help."""
 ALIASES = {"tf": "table-format"}
-"""Shorter names, which help does not list."""
+"""Shorter names: help shows them in brackets."""
+HIDDEN = {
+    "metadata": ("metadata", "command"),
+    "update": ("upgrade_hint", "update"),
+    "install": ("upgrade_hint", "install"),
+}
+"""What help does not list. Name: module in `fluvio_cli.commands`, attribute."""
+ALIAS_LABEL = "Also called:"
+COLORS = {"auto": None, "always": True, "never": False}
 _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -51,12 +58,12 @@ class RootGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
-        if entry is None:
-            return None
-        module = importlib.import_module(f"fluvio_cli.commands.{entry[0]}")
-        command: click.Command = module.command
         name = ALIASES.get(cmd_name, cmd_name)
+        module_name, attribute = HIDDEN.get(name) or (COMMANDS.get(name, ("",))[0], "command")
+        if not module_name:
+            return None
+        module = importlib.import_module(f"fluvio_cli.commands.{module_name}")
+        command: click.Command = getattr(module, attribute)
         _equip(command, name)
         if ctx.resilient_parsing:  # the shell wants to know how a line may go on
             from fluvio_cli.completion import attach
@@ -75,7 +82,15 @@ class RootGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+            formatter.write_dl(
+                [(_with_aliases(name), summary) for name, (_, summary) in COMMANDS.items()]
+            )
+        from fluvio_cli import plugins
+
+        found = plugins.installed()
+        if found:
+            with formatter.section("Plugins"):
+                formatter.write_dl([(one.name, one.description or one.title) for one in found])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -86,7 +101,23 @@ class RootGroup(click.Group):
             return None, None, args[1:]
         if command is None:
             ctx.exit(run_plugin(name, args[1:]))
-        return name, command, args[1:]
+        return ALIASES.get(name, name), command, args[1:]
+
+
+def _with_aliases(name: str) -> str:
+    """`table-format (tf)`"""
+    others = [other for other, meant in ALIASES.items() if meant == name]
+    return f"{name} ({', '.join(others)})" if others else name
+
+
+def _set_color(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.find_root().color = context.color = COLORS[value]
+
+
+def _set_verbose(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Target).verbose = True
 
 
 def _set_target(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -125,6 +156,16 @@ def _target_options(*, hidden: bool) -> list[click.Option]:
             name="profile", metavar="NAME", text="Profile to use instead of the current one",
             hidden=hidden,
         ),
+        click.Option(
+            ["-v", "--verbose", "target_verbose"],
+            is_flag=True, hidden=hidden, expose_value=False, callback=_set_verbose,
+            help="After a failure, show its causes, its code, and what to do.",
+        ),
+        click.Option(
+            ["--color", "target_color"],
+            type=click.Choice(list(COLORS)), metavar="WHEN", hidden=hidden, expose_value=False,
+            callback=_set_color, help="Coloured output: auto (the default), always or never.",
+        ),
     ]  # fmt: skip
 
 
@@ -134,6 +175,9 @@ def _equip(command: click.Command, path: str) -> None:
         for name, inner in command.commands.items():
             _equip(inner, f"{path} {name}")
     command.epilog = epilog(path)
+    aliases = [other for other, meant in ALIASES.items() if meant == path]
+    if aliases and command.help and ALIAS_LABEL not in command.help:
+        command.help += f"\n\n{ALIAS_LABEL} {', '.join(aliases)}"
     _accept_target(command)
 
 
@@ -167,30 +211,18 @@ def root(context: click.Context) -> None:
 root.params.extend(_target_options(hidden=False))
 
 
-def extensions_directory() -> Path:
-    """Where plugins of this user are."""
-    return Path.home() / ".fluvio" / "extensions"
-
-
 def run_plugin(name: str, arguments: Sequence[str]) -> int:
-    """Run `fluvio-<name>`: beside this executable, on the PATH, or in the extensions folder.
+    """Run `fluvio-<name>`; its exit code, the signal's number, or 1 when there is none."""
+    from fluvio_cli import plugins
 
-    Returns its exit code; the signal's number when one ended it; 1 when there is no such plugin.
-    """
-    plugin = f"fluvio-{name}"
-    places = [
-        Path(sys.argv[0]).resolve().parent,
-        *(Path(place) for place in os.get_exec_path()),
-        extensions_directory(),
-    ]
-    for place in places:
-        candidate = place / plugin
-        if candidate.is_file() and os.access(candidate, os.X_OK):
-            code = subprocess.run([str(candidate), *arguments], check=False).returncode
-            return code if code >= 0 else -code
-    shown = str(extensions_directory()).replace(str(Path.home()), "~", 1)
-    click.echo(f"Unable to find plugin '{plugin}'. Make sure it is installed in \"{shown}\".")
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    executable = plugins.find(name)
+    if executable is not None:
+        return plugins.run(executable, arguments)
+    shown = str(plugins.extensions_directory()).replace(str(Path.home()), "~", 1)
+    click.echo(
+        f"Unable to find plugin '{plugins.PREFIX}{name}'. Make sure it is installed in \"{shown}\"."
+    )
+    close = difflib.get_close_matches(name, [*COMMANDS, *ALIASES], n=1)
     if close:
         click.echo(f"Did you mean 'fluvio {close[0]}'?", err=True)
     return 1
@@ -202,17 +234,18 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["help"]:
         arguments = ["--help"]
     _configure_logging()
+    target = Target()
     try:
-        code = root.main(arguments, prog_name="fluvio", standalone_mode=False)
+        code = root.main(arguments, prog_name="fluvio", standalone_mode=False, obj=target)
         sys.stdout.flush()
     except click.UsageError as error:
         click.echo(usage_text(error), err=True)
         return 2
     except Failure as error:
-        click.echo(error.message, err=True)
+        _report(error.message, error, target)
         return error.exit_code
     except click.ClickException as error:
-        click.echo(error.format_message(), err=True)
+        _report(error.format_message(), error, target)
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -222,7 +255,7 @@ def run(arguments: Sequence[str]) -> int:
         _give_up_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        click.echo(_system_error_text(error), err=True)
+        _report(_system_error_text(error), error, target)
         try:
             sys.stdout.flush()
         except OSError:
@@ -233,9 +266,18 @@ def run(arguments: Sequence[str]) -> int:
 
         if not isinstance(error, FluvioError):
             raise
-        click.echo(str(error), err=True)
+        _report(str(error), error, target)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _report(text: str, error: BaseException, target: Target) -> None:
+    """Tell of a failure: one line, and what is behind it when that is asked for."""
+    click.echo(text, err=True)
+    if target.verbose:
+        from fluvio_cli.error_codes import details
+
+        click.echo(details(error), err=True)
 
 
 def _give_up_output() -> None:
@@ -254,8 +296,12 @@ def _system_error_text(error: OSError) -> str:
 
 
 def _configure_logging() -> None:
-    """`RUST_LOG` or `FLUVIO_LOG`, as a bare level, for the client's log on standard error."""
-    level = (os.environ.get("FLUVIO_LOG") or os.environ.get("RUST_LOG") or "").upper()
+    """The level of `FLUVIO_LOG` or `RUST_LOG` for the client's log on standard error.
+
+    Of `warn,fluvio=debug` that is `warn`: levels of single modules are not ours.
+    """
+    said = (os.environ.get("FLUVIO_LOG") or os.environ.get("RUST_LOG") or "").upper()
+    level = next((word.strip() for word in said.split(",") if "=" not in word), "")
     levels = {"TRACE": "DEBUG", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING"}
     import logging
 

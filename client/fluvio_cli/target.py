@@ -22,10 +22,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Target:
-    """What the global options say; the current profile when they say nothing."""
+    """What the global options say; the current profile when they say nothing.
+
+    verbose: a failure is told with its causes
+    """
 
     cluster: str | None = None
     profile: str | None = None
+    verbose: bool = False
 
     def check(self) -> None:
         """Raises Failure for options that contradict each other."""

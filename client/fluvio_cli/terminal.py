@@ -20,7 +20,10 @@ def may_move(stream: TextIO) -> bool:
 
 
 def may_style(stream: TextIO) -> bool:
-    """True when bold and coloured letters make sense there."""
+    """True when bold and coloured letters make sense there, or `--color` says so."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.color is not None:
+        return context.color
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

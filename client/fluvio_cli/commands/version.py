@@ -7,6 +7,7 @@ import platform
 
 import click
 
+from fluvio_cli import plugins
 from fluvio_cli.failure import Failure
 from fluvio_cli.target import client_id, target_of
 
@@ -27,11 +28,17 @@ def command(context: click.Context, *, as_json: bool) -> None:
         "Python": platform.python_version(),
         "OS Details": f"{_system_name()} (kernel {platform.release()})",
     }
+    found_plugins = {one.title: one.version for one in plugins.installed()}
     if as_json:
+        found.update(found_plugins)
         click.echo(json.dumps(found, indent=2))
         return
     width = max(len(value) for value in found.values())
     for name, value in found.items():
+        click.echo(f" {name:<{NAME_WIDTH}} : {value:<{width}} ")
+    if found_plugins:
+        click.echo("=== Plugin Versions ===")
+    for name, value in found_plugins.items():
         click.echo(f" {name:<{NAME_WIDTH}} : {value:<{width}} ")
 
 
