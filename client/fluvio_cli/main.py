@@ -5,7 +5,6 @@ is used, so that `fluvio --help` and every single command start quickly. A first
 command is a plugin: an executable `fluvio-<word>`.
 """
 
-import difflib
 import errno
 import importlib
 import os
@@ -213,6 +212,8 @@ root.params.extend(_target_options(hidden=False))
 
 def run_plugin(name: str, arguments: Sequence[str]) -> int:
     """Run `fluvio-<name>`; its exit code, the signal's number, or 1 when there is none."""
+    import difflib
+
     from fluvio_cli import plugins
 
     executable = plugins.find(name)

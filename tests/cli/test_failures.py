@@ -1,7 +1,9 @@
 """What a failure says: one clear line and its exit code; with `-v` what is behind it."""
 
+import io
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -88,6 +90,40 @@ def test_what_is_wrong_is_said_in_a_line(
         assert said.err.count("\n") == 1
     assert text in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.cluster
+def test_what_a_cluster_does_not_have(
+    local_cluster: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
+    Path("lines").write_text("one\n")
+    for line, text in (
+        ("produce zz-none -f lines", "Topic not found: zz-none"),
+        ("consume zz-none -d", "Topic not found: zz-none"),
+        ("topic describe zz-none", "Topic not found: zz-none"),
+        ("topic delete zz-none", "Topic not found: zz-none"),
+        ("topic lag zz-none", "Topic not found: zz-none"),
+        ("topic update zz-none -p 2", "Topic not found: zz-none"),
+        ("topic add-partition zz-none", 'topic "zz-none" not found'),
+        ("partition list --topic zz-none", "Topic not found: zz-none"),
+        ("partition describe zz-none-0", "zz-none"),
+        ("consumer describe zz-none", "Consumer not found: zz-none"),
+        ("table-format describe zz-none", "TableFormat not found: zz-none"),
+        ("table-format delete zz-none", "TableFormat not found"),
+        ("cluster spg describe zz-none", "zz-none"),
+        ("cluster spu describe zz-none", "zz-none"),
+        ("object get topic zz-none", "Topic not found: zz-none"),
+    ):
+        assert run(line.split()) == 1, line
+        said = capsys.readouterr()
+        assert said.out == "", line
+        assert text in said.err, line
+        assert said.err.count("\n") == 1, said.err
+    assert run(["-v", "topic", "describe", "zz-none"]) == 1
+    assert "code: FLV-2001 (docs/reference/errors.md)\nhelp: fluvio topic list\n" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_broken_profile_file(
@@ -203,9 +239,6 @@ def test_color(
     coloured: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import io
-    from typing import Any
-
     monkeypatch.setenv("TERM", "xterm")
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
