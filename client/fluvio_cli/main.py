@@ -119,8 +119,10 @@ def _set_verbose(context: click.Context, parameter: click.Parameter, value: bool
         context.ensure_object(Target).verbose = True
 
 
-def _set_target(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is not None:
+def _set_target(
+    context: click.Context, parameter: click.Parameter, value: str | bool | None
+) -> None:
+    if value is not None and value is not False:
         setattr(context.ensure_object(Target), str(parameter.name).removeprefix("target_"), value)
 
 
@@ -144,8 +146,30 @@ def _target_option(*spellings: str, name: str, metavar: str, text: str, hidden: 
     )
 
 
+def _tls_options() -> list[click.Option]:
+    """Fluvio's; help does not show them as long as they can only be refused."""
+    flags = [
+        click.Option(
+            [f"--{name.replace('_', '-')}", f"target_{name}"],
+            is_flag=True, hidden=True, expose_value=False, callback=_set_target,
+        )
+        for name in ("tls", "enable_client_cert")
+    ]  # fmt: skip
+    values = [
+        _target_option(
+            f"--{name.replace('_', '-')}", name=name, metavar=metavar, text="", hidden=True
+        )
+        for name, metavar in (
+            ("domain", "NAME"), ("ca_cert", "PATH"),
+            ("client_cert", "PATH"), ("client_key", "PATH"),
+        )
+    ]  # fmt: skip
+    return flags + values
+
+
 def _target_options(*, hidden: bool) -> list[click.Option]:
     return [
+        *_tls_options(),
         _target_option(
             "-c", "--cluster",
             name="cluster", metavar="HOST:PORT", text="Address of the cluster", hidden=hidden,

@@ -25,16 +25,36 @@ class Target:
     """What the global options say; the current profile when they say nothing.
 
     verbose: a failure is told with its causes
+    tls:     encrypted; the fields below it are the client's certificate and whom to expect
     """
 
     cluster: str | None = None
     profile: str | None = None
     verbose: bool = False
+    tls: bool = False
+    enable_client_cert: bool = False
+    domain: str | None = None
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
     def check(self) -> None:
         """Raises Failure for options that contradict each other."""
         if self.cluster is not None and self.profile is not None:
             raise Failure("Invalid argument: cluster addr is not valid when profile is used")
+        certificates = (self.domain, self.ca_cert, self.client_cert, self.client_key)
+        if not (self.tls or self.enable_client_cert or any(certificates)):
+            return
+        if self.profile is not None:
+            raise Failure("Invalid argument: tls is not valid when profile is used")
+        if self.cluster is None:
+            raise Failure("Invalid argument: tls is only valid if cluster addr is used")
+        if self.enable_client_cert and not all(certificates):
+            raise Failure(
+                "Missing required args after --tls: "
+                "--domain, --ca-cert, --client-cert, --client-key"
+            )
+        raise Failure(f"cluster {self.cluster}: TLS is not spoken by this release yet")
 
 
 def target_of(context: click.Context) -> Target:

@@ -59,6 +59,17 @@ WRONG = [
     ("profile delete-cluster nosuch", 1, "nosuch"),
     ("-P nosuch topic list", 1, "No cluster config for profile nosuch"),
     ("-c h:1 -P p topic list", 1, "Invalid argument: cluster addr is not valid when profile is"),
+    # TLS
+    ("--tls topic list", 1, "Invalid argument: tls is only valid if cluster addr is used"),
+    ("-P p --tls topic list", 1, "Invalid argument: tls is not valid when profile is used"),
+    ("-P p topic list --ca-cert f", 1, "Invalid argument: tls is not valid when profile is used"),
+    (
+        "-c h:1 --tls --enable-client-cert --domain d topic list",
+        1,
+        "Missing required args after --tls: --domain, --ca-cert, --client-cert, --client-key",
+    ),
+    ("-c h:1 --tls topic list", 1, "cluster h:1: TLS is not spoken by this release yet"),
+    ("--tls topic list -c h:1", 1, "cluster h:1: TLS is not spoken by this release yet"),
     # durations and sizes
     ("topic create t --retention-time soon", 2, "error: invalid value 'soon' for '--retention"),
     ("topic create t --segment-size big", 2, "error: invalid value 'big' for '--segment-size"),
