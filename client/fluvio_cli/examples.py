@@ -26,6 +26,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "fluvio consume orders -B -d -F '{{partition}}/{{offset}}: {{value}}'",
         ),
     ),
+    "top": (
+        ("Rates, lags and health, live", "fluvio top"),
+        ("Also of what the cluster itself stores", "fluvio top --system --interval 5s"),
+        ("One look, without a terminal", "fluvio top --once"),
+    ),
     "topic": (
         ("All topics", "fluvio topic list"),
         ("One topic as JSON", "fluvio topic describe orders -O json"),

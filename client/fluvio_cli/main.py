@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "partition": ("partition", "Show partitions"),
     "consumer": ("consumer", "Show and delete consumer offsets"),
     "table-format": ("table_format", "Make, show and delete table formats"),
+    "top": ("top", "Show the cluster as it works"),
     "apply": ("apply", "Make objects what files say"),
     "diff": ("diff", "Show where objects differ from files"),
     "object": ("object_manifests", "Objects of any kind as manifests"),

@@ -38,8 +38,10 @@ ONLY_PARSED = {
     "fluvio cluster check",  # looks at the usual ports of this machine
     "fluvio cluster check --k8",
     "fluvio cluster diagnostics --k8 --quiet",
+    "fluvio top",  # fills the screen of a terminal
+    "fluvio top --system --interval 5s",
 }
-"""They would need another cluster than the one there is."""
+"""They would need another cluster than the one there is, or a terminal."""
 PARSED_COMMANDS = tuple(
     f"cluster {verb}" for verb in ("start", "upgrade", "resume", "shutdown", "delete")
 )

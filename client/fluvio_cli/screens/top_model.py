@@ -182,6 +182,7 @@ class ClusterModel:
     def __init__(self) -> None:
         self.order = Order.NAME
         self.with_system = False
+        self.part = ""  # of the names of topics that are shown
         self._partitions: dict[str, _Partition] = {}
         self._spus: dict[str, SpuNews] = {}
         self._readers: dict[tuple[str, str, int], _Reader] = {}
@@ -221,6 +222,14 @@ class ClusterModel:
 
     # Being asked
 
+    def partition_names(self) -> set[str]:
+        """Partitions that are known."""
+        return set(self._partitions)
+
+    def spu_names(self) -> set[str]:
+        """SPUs that are known."""
+        return set(self._spus)
+
     def topics(self, now_s: float) -> list[TopicRow]:
         """Topics in order; system topics when they are wanted."""
         groups: dict[str, list[_Partition]] = {}
@@ -258,6 +267,8 @@ class ClusterModel:
         """Consumers by name and topic."""
         groups: dict[tuple[str, str], list[_Reader]] = {}
         for one in self._readers.values():
+            if self.part not in one.news.topic:
+                continue
             groups.setdefault((one.news.consumer, one.news.topic), []).append(one)
         return [
             ConsumerRow(
@@ -299,11 +310,20 @@ class ClusterModel:
             spus=len(self._spus),
             spus_online=sum(spu.status == "online" for spu in self._spus.values()),
             in_rate=_sum_of(one.meter.rate(now_s) for one in shown),
-            out_rate=_sum_of(one.meter.rate(now_s) for one in self._readers.values()),
+            out_rate=_sum_of(
+                one.meter.rate(now_s)
+                for one in self._readers.values()
+                if self.part in one.news.topic
+            ),
         )
 
     def _shown(self) -> Iterable[_Partition]:
-        return (one for one in self._partitions.values() if self.with_system or not one.news.system)
+        return (
+            one
+            for one in self._partitions.values()
+            if self.with_system or not one.news.system
+            if self.part in one.news.topic
+        )
 
 
 def _sum_of(rates: Iterable[float | None]) -> float | None:
