@@ -473,7 +473,8 @@ class Bench:
                 )  # fmt: skip
             if line.unit == "ms" or not line.other:  # a target, or nobody to compare with
                 self.report.single(
-                    f"{line.name}, median", statistics.median(line.ours), line.unit,
+                    f"{line.name}, median" if line.other else line.name,
+                    statistics.median(line.ours), line.unit,
                     target=HELP_TARGET_MS if line.unit == "ms" else None,
                 )  # fmt: skip
 
