@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 METADATA_TIMEOUT_S = 2.0
+"""For all of them together: they are asked at the same time."""
 PREFIX = "fluvio-"
 PLUGINS_MAX = 50
 """More are not asked for their metadata."""
@@ -64,14 +66,15 @@ def installed() -> list[Plugin]:
         except OSError:
             continue
         asked.append((name, process))
-    plugins = [_answer(name, process) for name, process in asked]
+    deadline_s = time.monotonic() + METADATA_TIMEOUT_S
+    plugins = [_answer(name, process, deadline_s) for name, process in asked]
     return [plugin for plugin in plugins if plugin is not None]
 
 
-def _answer(name: str, process: subprocess.Popen[bytes]) -> Plugin | None:
+def _answer(name: str, process: subprocess.Popen[bytes], deadline_s: float) -> Plugin | None:
     with process:
         try:
-            out, _ = process.communicate(timeout=METADATA_TIMEOUT_S)
+            out, _ = process.communicate(timeout=max(0.0, deadline_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             return None

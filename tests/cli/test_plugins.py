@@ -1,10 +1,12 @@
 """Plugins that say what they are, and words of older releases."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from fluvio_cli import plugins
 from fluvio_cli.main import run
 
 
@@ -60,6 +62,19 @@ def test_plugins_are_listed(
     ]
     assert run(["version", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["Hello"] == "1.2.3"
+
+
+def test_plugins_that_do_not_answer_hold_nobody_up(
+    extensions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "METADATA_TIMEOUT_S", 0.5)
+    for number in range(6):
+        plugin = extensions / f"fluvio-slow-{number}"
+        plugin.write_text("#!/bin/sh\nexec sleep 30\n")
+        plugin.chmod(0o755)
+    started = time.monotonic()
+    assert plugins.installed() == []
+    assert time.monotonic() - started < 10
 
 
 def test_metadata_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
