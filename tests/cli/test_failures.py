@@ -103,6 +103,33 @@ def test_what_is_wrong_is_said_in_a_line(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("FLUVIO_PROFILE", "nosuch", "No cluster config for profile nosuch"),
+        ("FLUVIO_CLUSTER", "nowhere:port", '"nowhere:port" is no address'),
+        ("FLUVIO_CLUSTER", "127.0.0.1:1", "cannot connect to 127.0.0.1:1: Connection refused"),
+        ("FLV_CLIENT_MAX_FETCH_BYTES", "many", 'FLV_CLIENT_MAX_FETCH_BYTES is "many"'),
+        ("FLV_PROFILE_PATH", "not-a-config", "not-a-config"),
+    ],
+)
+def test_a_variable_that_says_nonsense(
+    name: str,
+    value: str,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(["profile", "add", "lab", "127.0.0.1:1"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv(name, value)
+    assert run(["topic", "list"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert text in said.err
+    assert run(["version"]) == 0, "which never fails because of a cluster"
+
+
 @pytest.mark.cluster
 def test_what_a_cluster_does_not_have(
     local_cluster: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
