@@ -164,13 +164,30 @@ def test_output_types_in_any_spelling(
         assert [line[:80] for line in shown[: len(lines)]] == lines
 
 
+def test_values_at_the_edge(told: ToldConsumer, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no JSON, no moment or no letter is told as such, and ends nothing."""
+    error = '{\n  "error": "%s"\n}\n'
+    for value, template, output, shown in (
+        (b"[NaN]", None, "json", error % "NaN is no JSON"),
+        (b"1e999", None, "json", error % "number out of range"),
+        (b"[" * 100_000, None, "json", error % "nested too deeply"),
+        (b'{"a":-Infinity}', None, "table", "error parsing record as json: -Infinity is no JSON\n"),
+        (b'"\\ud800!"', None, "json", '"?!"\n'),
+        (b"NaN", "{{value|json}} {{time}} {{time|%H}}", None, "null NA NA\n"),
+    ):
+        told.found = [Batch("t", 0, [(0, 10**18, None, value)])]
+        options = ["-F", template] if template else ["-O", str(output)]
+        assert run(["consume", "t", "-d", *options]) == 0
+        assert capsys.readouterr().out == shown
+
+
 def test_the_page_has_every_option_and_type() -> None:
     text = PAGE.read_text()
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `-")]
     told = {one.split()[0] for row in rows for one in re.findall(r"`(-[^`]+)`", row)}
-    of_all_commands = {"--cluster", "-P", "--profile"}
-    known = {name for param in consume.command.params for name in param.opts if name[0] == "-"}
-    assert told | {"--on-error"} == known - of_all_commands
+    own = [one for one in consume.command.params if one.expose_value]  # not those of all commands
+    known = {name for param in own for name in param.opts if name[0] == "-"}
+    assert told | {"--on-error"} == known
     assert "`--on-error stop`" in text
     for output in ConsumeOutput:
         assert f"| `{output}` |" in text

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fluvio_cli.commands import produce
 from fluvio_cli.failure import Failure
 from fluvio_cli.input_stream import READ_SIZE_BYTES, lines, whole
 from fluvio_cli.main import run
@@ -291,6 +292,14 @@ def test_files_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path:
         assert said.out == ""
         assert said.err.startswith(f"{file}: {reason}")
         assert said.err.count("\n") == 1
+
+
+def test_the_page_has_every_option() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "produce.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `-")]
+    told = {one.split()[0] for row in rows for one in re.findall(r"`(-[^`]+)`", row)}
+    options = [one for one in produce.command.params if one.expose_value]  # not those of all
+    assert told == {name for one in options for name in one.opts if name.startswith("-")}
 
 
 # With a cluster
