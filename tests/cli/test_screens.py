@@ -202,7 +202,7 @@ def on_a_terminal(cluster: Any, arguments: list[str], until: str, keys: str) -> 
 
 
 @pytest.mark.cluster
-def test_consume_fills_the_screen_of_a_terminal(local_cluster: Any, tmp_path: Any) -> None:
+def test_commands_fill_the_screen_of_a_terminal(local_cluster: Any, tmp_path: Any) -> None:
     topic = f"screen-{uuid.uuid4()}"
     local_cluster.fluvio("topic", "create", topic)
     local_cluster.fluvio("produce", topic, stdin='{"n": "one"}\n{"n": "two"}\n')
@@ -219,3 +219,6 @@ def test_consume_fills_the_screen_of_a_terminal(local_cluster: Any, tmp_path: An
         local_cluster, [*consume, "--table-format", "nosuch"], "TableFormat not found: nosuch", ""
     )
     assert (code, "\x1b[?1049h" in written) == (1, False)
+    code, written = on_a_terminal(local_cluster, ["top", "--filter", topic], "SPUs: 2/2", "q")
+    assert (code, topic in written) == (0, True)
+    assert "\x1b[?1049l" in written.split("SPUs: 2/2")[-1]

@@ -86,6 +86,32 @@ async def test_keys(end: str) -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_filter() -> None:
+    screen = Top(told(), cluster="c", now_s=lambda: 2.0)
+    async with screen.run_test(size=(200, 30)) as pilot:
+
+        def topics() -> list[str]:
+            return [line[0] for line in seen(screen, "topics")][1:]
+
+        await pilot.press("slash", "o", "r", "d")
+        await pilot.pause()
+        assert topics() == ["orders"]
+        assert title(screen).endswith("/: filter (ord)")
+        await pilot.press("enter", "o")  # a key of the screen again
+        assert topics() == ["orders"]
+        assert "order (in)" in title(screen)
+        await pilot.press("slash", "q")
+        await pilot.pause()
+        assert (topics(), seen(screen, "consumers")[1:]) == ([], [])
+        await pilot.press("escape")
+        await pilot.pause()
+        assert sorted(topics()) == ["clicks", "orders"]
+        assert screen.is_running
+        await pilot.press("escape")
+    assert not screen.is_running
+
+
+@pytest.mark.asyncio
 async def test_problems_are_told_and_failures_end_it() -> None:
     problems: list[str] = ["connection \x1b[2J lost"]
     screen = Top(told(), cluster="c", problem=lambda: problems[0] if problems else None)

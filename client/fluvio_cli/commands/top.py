@@ -65,8 +65,9 @@ def command(
 ) -> None:
     """Show topics with their rates, consumers with their lag, and SPUs, live.
 
-    Keys: q or Escape ends it, o changes the order of topics, s shows system topics, Tab goes to
-    the next table, and arrows, PageUp, PageDown, Home and End move in it.
+    Keys: q or Escape ends it, o changes the order of topics, s shows system topics, / asks for a
+    part of topics' names, Tab goes to the next table, and arrows, PageUp, PageDown, Home and End
+    move in it.
 
     Formats for programs print one snapshot, as --once does.
     """

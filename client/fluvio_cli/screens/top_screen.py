@@ -1,7 +1,8 @@
 """The screen of `fluvio top`: topics, consumers and SPUs, live.
 
 `q`, Escape and Ctrl-C end it, `o` puts topics in another order, `s` shows system topics too, Tab
-goes to the next table. Asks its model for rows at every interval, and feeds it nothing.
+goes to the next table. `/` asks for a part of topics' names: Enter keeps it, Escape forgets it.
+Asks its model for rows at every interval, and feeds it nothing.
 """
 
 import time
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from fluvio_cli.record_table import Column
 from fluvio_cli.screens.rows_view import RowsView, printable
@@ -49,13 +50,17 @@ class Top(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #title { height: 1; background: $primary; color: $text; text-style: bold; }
+    #filter { height: 1; border: none; padding: 0; display: none; }
     RowsView { margin-top: 1; }
     #topics { height: 2fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,escape,ctrl+c,ctrl+q", "quit", priority=True),
+        Binding("ctrl+c,ctrl+q", "quit", priority=True),
+        Binding("q", "quit"),
+        Binding("escape", "leave"),
         Binding("o", "order"),
         Binding("s", "system"),
+        Binding("slash", "filter"),
     ]
 
     def __init__(
@@ -84,6 +89,7 @@ class Top(App[None]):
     def compose(self) -> ComposeResult:
         """A title above three tables."""
         yield Static(id="title", markup=False)
+        yield Input(self._model.part, placeholder="part of topics' names", id="filter")
         yield RowsView(self._topics, follow=False, id="topics")
         yield RowsView(self._consumers, follow=False, id="consumers")
         yield RowsView(self._spus, follow=False, id="spus")
@@ -119,8 +125,10 @@ class Top(App[None]):
             f"partitions: {totals.partitions}{offline} | "
             f"SPUs: {totals.spus_online}/{totals.spus} | "
             f"in: {rate_text(totals.in_rate)}/s | out: {rate_text(totals.out_rate)}/s | "
-            f"q: quit, o: order ({self._model.order}), s: system topics"
+            f"q: quit, o: order ({self._model.order}), s: system topics, /: filter"
         )
+        if self._model.part:
+            text += f" ({printable(self._model.part)})"
         problem = self._problem()
         return f"{printable(problem)} | {text}" if problem else text
 
@@ -128,6 +136,33 @@ class Top(App[None]):
         """Put topics in the next order."""
         self._model.order = self._model.order.following
         self.draw()
+
+    def action_filter(self) -> None:
+        """Ask for a part of the names of topics."""
+        asked = self.query_one(Input)
+        asked.display = True
+        asked.focus()
+
+    def action_leave(self) -> None:
+        """Forget what was asked for, or end when nothing was."""
+        if self.query_one(Input).has_focus:
+            self.query_one(Input).value = ""
+            self._close_filter()
+        else:
+            self.exit()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show only topics of whose names this is a part."""
+        self._model.part = event.value
+        self.draw()
+
+    def on_input_submitted(self) -> None:
+        """Keep it."""
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one(Input).display = False
+        self.query_one("#topics").focus()
 
     def action_system(self) -> None:
         """Show system topics, or hide them again."""
