@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from fluvio_cli.json_path import at_path
+from fluvio_cli.json_path import at_path, parse_json
 from fluvio_cli.record_table import Column, cell_text
 from fluvio_cli.record_template import key_text
 
@@ -21,6 +21,7 @@ Formatter = Callable[["Record"], str | None]
 
 SNIFFED_BYTES = 1024
 SEPARATOR = "-" * 78
+_to_line = json.JSONEncoder(ensure_ascii=False).encode
 _BYTE_ORDER_MARKS = (
     b"\xef\xbb\xbf", b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff",
 )  # fmt: skip
@@ -130,8 +131,8 @@ def _binary(suppress_unknown: bool) -> Formatter:
 def _json(suppress_unknown: bool) -> Formatter:
     def show(record: "Record") -> str | None:
         try:
-            value = json.loads(record.value)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(record.value)
+        except ValueError as error:
             if suppress_unknown:
                 return None
             value = {"error": json_error(error)}
@@ -140,14 +141,12 @@ def _json(suppress_unknown: bool) -> Formatter:
     return show
 
 
-def json_error(error: Exception) -> str:
+def json_error(error: ValueError) -> str:
     """What is wrong with a JSON value, and where."""
     if isinstance(error, json.JSONDecodeError):
         what = error.msg[:1].lower() + error.msg[1:]
         what = what.replace("expecting", "expected")  # the word that Fluvio uses
         return f"{what} at line {error.lineno} column {error.colno}"
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
     return str(error)
 
 
@@ -161,7 +160,7 @@ def _jsonl(suppress_unknown: bool) -> Formatter:
         }
         line |= _field("key", record.key)
         line |= _field("value", record.value)
-        return json.dumps(line, ensure_ascii=False) + "\n"
+        return _to_line(line) + "\n"
 
     return show
 
@@ -179,8 +178,8 @@ def _field(name: str, data: bytes | None) -> Mapping[str, str | None]:
 def _table(suppress_unknown: bool, columns: tuple[Column, ...]) -> Formatter:
     def show(record: "Record") -> str | None:
         try:
-            value = json.loads(record.value)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(record.value)
+        except ValueError as error:
             return (
                 None if suppress_unknown else f"error parsing record as json: {json_error(error)}\n"
             )

@@ -96,8 +96,13 @@ class RecordOutput:
 
     def _print(self, batch: "Iterable[Record]") -> None:
         out = sys.stdout
+        shown = "".join([text for text in map(self.formatter, batch) if text is not None])
         try:
-            out.write("".join([text for text in map(self.formatter, batch) if text is not None]))
+            try:
+                out.write(shown)
+            except UnicodeEncodeError:  # half a surrogate pair, or letters that LANG does not have
+                encoding = out.encoding or "utf-8"
+                out.write(shown.encode(encoding, "replace").decode(encoding))
             out.flush()
         except BrokenPipeError as error:  # before click sees it, which would make it a failure
             discard_output()

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fluvio_cli.json_path import MISSING, at_path
+from fluvio_cli.json_path import MISSING, at_path, parse_json
 
 if TYPE_CHECKING:
     from fluvio_protocol.metadata.table_format import TableFormatSpec
@@ -85,10 +85,7 @@ def objects_in(value: bytes) -> list[Mapping[str, Any]]:
 
     Raises: ValueError for other values, JSONDecodeError for what is no JSON.
     """
-    try:
-        found = json.loads(value)
-    except RecursionError:
-        raise ValueError("record is nested too deeply") from None
+    found = parse_json(value)
     items = found if isinstance(found, list) else [found]
     if not all(isinstance(item, dict) for item in items):
         raise ValueError("record is no JSON object")

@@ -9,9 +9,10 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fluvio_cli.json_path import MISSING, at_path
+from fluvio_cli.json_path import MISSING, at_path, parse_json
 
 if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Record
@@ -47,7 +48,7 @@ def template_formatter(template: str, *, several_topics: bool = False) -> Piece:
 
 def time_text(record: "Record") -> str:
     """RFC 3339 in UTC with milliseconds, or `NA`."""
-    time = record.time
+    time = _time_of(record)
     if time is None:
         return "NA"
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -56,6 +57,13 @@ def time_text(record: "Record") -> str:
 def key_text(record: "Record") -> str:
     """The key as text, `null` when there is none."""
     return NOTHING if record.key is None else record.key.decode(errors="replace")
+
+
+def _time_of(record: "Record") -> datetime | None:
+    try:
+        return record.time
+    except (ValueError, OverflowError, OSError):  # a number that no calendar has
+        return None
 
 
 def _literal(text: str) -> Piece:
@@ -100,7 +108,7 @@ def _filter(name: str, argument: str) -> Callable[[bytes], str] | None:
 
 def _moment(format: str) -> Piece:
     def show(record: "Record") -> str:
-        time = record.time
+        time = _time_of(record)
         return "NA" if time is None else time.strftime(format)
 
     return show
@@ -109,8 +117,8 @@ def _moment(format: str) -> Piece:
 def _json_text(data: bytes, path: str) -> str:
     """What is at a path of a JSON value: text as it is, everything else as compact JSON."""
     try:
-        found = at_path(json.loads(data), path)
-    except (ValueError, RecursionError):
+        found = at_path(parse_json(data), path)
+    except ValueError:
         return NOTHING
     if found is MISSING:
         return NOTHING
