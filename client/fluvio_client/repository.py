@@ -198,8 +198,15 @@ class Repository(Generic[T]):
         *,
         timeout: LengthOfTime = WAIT_TIMEOUT_S,  # noqa: ASYNC109
     ) -> None:
-        """Return as soon as there is no object of that name. Raises WaitTimedOut."""
-        if not await self._wait(name, lambda found: found is None, seconds_of(timeout)):
+        """Return as soon as there is no object of that name, or the cluster has made it again.
+
+        Raises: WaitTimedOut.
+        """
+
+        def is_gone(found: T | None) -> bool:
+            return found is None or self._is_made_again(found)
+
+        if not await self._wait(name, is_gone, seconds_of(timeout)):
             raise WaitTimedOut(f"{self._label} {name} is still there")
 
     # For the kinds
@@ -207,6 +214,10 @@ class Repository(Generic[T]):
     @property
     def _label(self) -> str:
         return self.label or self.kind.value
+
+    def _is_made_again(self, found: T) -> bool:
+        """Whether the cluster itself replaces such an object, and has."""
+        return False
 
     def _object(self, found: Metadata) -> T:
         return self.object_type(found.name, found.spec, found.status)

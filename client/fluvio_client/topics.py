@@ -22,6 +22,7 @@ from fluvio_protocol.metadata.topic import (
     MirrorToRemotes,
     PartitionMap,
     SegmentCleanup,
+    TopicResolution,
     TopicSpec,
     TopicStorage,
 )
@@ -35,6 +36,9 @@ class Topics(CreatableRepository[Topic]):
 
     kind = Kind.TOPIC
     object_type = Topic
+
+    def _is_made_again(self, found: Topic) -> bool:
+        return found.spec.system and found.status.resolution is not TopicResolution.DELETING
 
     async def create(
         self,
