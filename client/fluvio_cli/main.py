@@ -34,11 +34,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "object": ("object_manifests", "Objects of any kind as manifests"),
     "profile": ("profile", "Choose which cluster commands talk to"),
     "cluster": ("cluster", "Start, stop and check clusters"),
+    "benchmark": ("benchmark", "Measure producers, consumers and latency"),
     "version": ("version", "Show versions"),
     "completions": ("completions", "Print shell completions"),
 }
 """Name: module in `fluvio_cli.commands`, one line of help."""
-ALIASES = {"tf": "table-format"}
+ALIASES = {"tf": "table-format", "bench": "benchmark"}
 """Shorter names: help shows them in brackets."""
 HIDDEN = {
     "metadata": ("metadata", "command"),
