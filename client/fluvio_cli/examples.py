@@ -282,6 +282,41 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("Only try it", "fluvio cluster spg delete east --dry-run"),
         ("A group and its SPUs", "fluvio cluster spg delete east --force"),
     ),
+    "benchmark": (
+        ("All of it, with the built-in settings", "fluvio benchmark"),
+        ("What changed between two runs", "fluvio benchmark --compare before.json after.json"),
+    ),
+    "benchmark producer": (
+        (
+            "A quick look",
+            "fluvio benchmark producer --num-records 1000 --record-size 1kib --num-samples 1",
+        ),
+        (
+            "Compressed, as a file to compare with later",
+            "fluvio benchmark producer --num-records 1000 --compression lz4 --json before.json",
+        ),
+    ),
+    "benchmark consumer": (
+        ("A quick look", "fluvio benchmark consumer --num-records 1000 --num-samples 1"),
+        (
+            "Two that read everything, as a table for a spreadsheet",
+            "fluvio benchmark consumer --num-records 1000 --num-consumers 2 --csv -",
+        ),
+    ),
+    "benchmark latency": (
+        (
+            "A thousand records a second",
+            "fluvio benchmark latency --rate 1000 --num-records 500 --num-samples 1",
+        ),
+        (
+            "As a file to compare with later",
+            "fluvio benchmark latency --num-records 500 --num-samples 1 --json before.json",
+        ),
+    ),
+    "benchmark matrix": (
+        ("Every combination that a file names", "fluvio benchmark matrix -c matrix.yaml"),
+        ("The same, for programs", "fluvio benchmark matrix -c matrix.yaml --json -"),
+    ),
     "version": (
         ("Of the command and of the cluster", "fluvio version"),
         ("For programs", "fluvio version --json"),
