@@ -168,8 +168,10 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         require_textual("top")
 
 
-def on_a_terminal(cluster: Any, arguments: list[str], until: str, keys: str) -> tuple[int, str]:
-    """Run a command in a terminal of its own, type keys when it shows a text.
+def on_a_terminal(
+    cluster: Any, arguments: list[str], until: str, keys: str | None
+) -> tuple[int, str]:
+    """Run a command in a terminal of its own, type keys when it shows a text, or SIGTERM for None.
 
     Returns: its exit code, and all it wrote.
     """
@@ -196,7 +198,10 @@ def on_a_terminal(cluster: Any, arguments: list[str], until: str, keys: str) -> 
             written += data.decode(errors="replace")
             if until in written and not typed:
                 typed = True
-                os.write(ours, keys.encode())
+                if keys is None:
+                    process.terminate()
+                else:
+                    os.write(ours, keys.encode())
     os.close(ours)
     return process.returncode, written
 
@@ -210,7 +215,9 @@ def test_commands_fill_the_screen_of_a_terminal(local_cluster: Any, tmp_path: An
     code, written = on_a_terminal(local_cluster, consume, "Items: 2", "q")
     assert code == 0, written
     assert "one" in written
-    assert "\x1b[?1049l" in written.split("Items: 2")[1]  # the screen from before is back
+    assert "\x1b[?1049l" in written.split("Items: 2")[-1]  # the screen from before is back
+    code, written = on_a_terminal(local_cluster, consume, "Items: 2", None)
+    assert (code, "\x1b[?1049l" in written.split("Items: 2")[-1]) == (0, True)
     refused = local_cluster.fluvio(*consume, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     unknown = local_cluster.fluvio("consume", topic, "--table-format", "nosuch", check=False)

@@ -82,6 +82,7 @@ def command(
     interrupt = Interrupt()
 
     async def work(client: "Fluvio") -> None:
+        from fluvio_cli.screens.run_screen import run_screen
         from fluvio_cli.screens.top_feed import TopFeed
         from fluvio_cli.screens.top_screen import Top
 
@@ -93,7 +94,7 @@ def command(
             feed=feed.run,
             problem=lambda: feed.problem,
         )
-        await interrupt.guard(screen.run_async())
+        await interrupt.guard(run_screen(screen))
         if screen.failure is not None:
             raise screen.failure
 

@@ -1,8 +1,8 @@
 """Screens of the command line: what fills a terminal until somebody has enough.
 
 Models (`top_model`, and `record_table` outside) are pure and know no screen; `rows_view`,
-`full_table` and `top_screen` show them with textual, which is an extra. Commands call
-`require_textual` before they import those three, and import them only when they fill a screen.
+`full_table`, `top_screen` and `run_screen` show them with textual, which is an extra. Commands call
+`require_textual` before they import those, and import them only when they fill a screen.
 """
 
 import importlib.util

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from fluvio_cli.record_table import Column, RecordTable
 from fluvio_cli.screens.rows_view import RowsView, printable
+from fluvio_cli.screens.run_screen import run_screen
 
 if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Record
@@ -137,7 +138,7 @@ async def show_full_table(
     Raises:  what reading the records raises, after the terminal is as it was before.
     """
     screen = FullTable(records, name=name, columns=columns, suppress_unknown=suppress_unknown)
-    await screen.run_async()
+    await run_screen(screen)
     if screen.failure is not None:
         raise screen.failure
     return screen.shown
