@@ -55,6 +55,10 @@ _OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 class RootGroup(click.Group):
     """Knows its commands by name and summary, and imports the one that is asked for."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        _configure_logging()  # not for --help, which is to be quick
+        return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -260,7 +264,6 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     if arguments[:1] == ["help"]:
         arguments = ["--help"]
-    _configure_logging()
     target = Target()
     try:
         code = root.main(arguments, prog_name="fluvio", standalone_mode=False, obj=target)
