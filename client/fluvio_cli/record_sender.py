@@ -75,26 +75,31 @@ class RecordSender:
         from fluvio_client import FluvioError
 
         under_way: deque[tuple[int, Delivery]] = deque()
-        number = 0
+        number = place = 0
         failure: Failure | None = None
-        while self._more():
-            line = await anext(lines, None)
-            if line is None:
-                break
-            number += 1
-            try:
-                under_way.append((number, await self._send(self.read(line))))
-            except LineWithoutSeparator as error:
-                click.echo(str(error), err=True)
-            except (BadLine, FluvioError) as error:
-                failure = _failure(error, number)
-                break
-            while under_way and under_way[0][1].done:
-                await _check(*under_way.popleft())
-        with contextlib.suppress(FluvioError):  # a failure is told below, with its line
-            await self.producer.flush()  # nothing more will come: what lingers need not
-        for sent in under_way:
-            await _check(*sent)
+        read, send = self.read, self._send
+        try:
+            async for line in lines:
+                number += 1
+                try:
+                    under_way.append((number, await send(read(line))))
+                except LineWithoutSeparator as error:
+                    click.echo(str(error), err=True)
+                except (BadLine, FluvioError) as error:
+                    failure = _failure(error, number)
+                    break
+                while under_way and under_way[0][1].done:
+                    place, delivery = under_way.popleft()
+                    delivery.result()
+                if not self._more():
+                    break
+            with contextlib.suppress(FluvioError):  # a failure is told below, with its line
+                await self.producer.flush()  # nothing more will come: what lingers need not
+            while under_way:
+                place, delivery = under_way.popleft()
+                await delivery
+        except FluvioError as error:
+            raise _failure(error, place) from error
         if failure is not None:
             raise failure
 
@@ -105,12 +110,12 @@ class RecordSender:
         if self.rate is not None:
             await self._pace(self.rate)
         self._count += 1
+        key, value, timestamp = record
         delivery = await self.producer.send(
-            record.value, key=record.key, partition=self.partition, timestamp=record.timestamp
+            value, key=key, partition=self.partition, timestamp=timestamp
         )
-        if self.verbose and record.key is not None:
-            key, value = record.key.decode(errors="replace"), record.value.decode(errors="replace")
-            click.echo(f"[{key}] {value}")
+        if self.verbose and key is not None:
+            click.echo(f"[{key.decode(errors='replace')}] {value.decode(errors='replace')}")
         return delivery
 
     async def _pace(self, rate: float) -> None:
@@ -124,15 +129,6 @@ class RecordSender:
 
     def _acknowledge(self) -> None:
         click.echo(styled(ACKNOWLEDGED, sys.stdout, fg="green"))
-
-
-async def _check(number: int, delivery: "Delivery") -> None:
-    from fluvio_client import FluvioError
-
-    try:
-        await delivery
-    except FluvioError as error:
-        raise _failure(error, number) from error
 
 
 def _failure(error: Exception, number: int) -> Failure:

@@ -200,10 +200,13 @@ class Outcome:
         self.done = error is None
         self._error = error
 
-    def __await__(self) -> Any:
-        yield from ()
+    def result(self) -> None:
         if self._error is not None:
             raise self._error
+
+    def __await__(self) -> Any:
+        yield from ()
+        self.result()
 
 
 async def each(*texts: bytes) -> AsyncIterator[bytes]:
