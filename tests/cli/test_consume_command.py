@@ -335,25 +335,33 @@ def test_readers_that_have_enough_and_disks_that_are_full(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_enough_stores_offsets_within_two_seconds(
-    local_cluster: Any, fluvio: Fluvio, filled: Filled, number: int
-) -> None:
+def test_at_a_terminal(local_cluster: Any, fluvio: Fluvio, filled: Filled) -> None:
+    """A bold sentence, records, a sign while nothing comes, and offsets stored at Ctrl-C."""
     topic, consumer = filled("a", "b"), f"c-{uuid.uuid4()}"
+    ours, terminal = os.openpty()
+    unwanted = ("CI", "NO_COLOR")
+    environment = {k: v for k, v in local_cluster.environment.items() if k not in unwanted}
     with subprocess.Popen(
         [sys.executable, "-c", FLUVIO_COMMAND, "consume", topic, "-B", "-c", consumer],
-        env=dict(local_cluster.environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        env={**environment, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
     ) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["a\n", "b\n"]
+        os.close(terminal)
+        text = ""
+        while "⠙ Waiting for records" not in text:
+            text += os.read(ours, 65536).decode()
         begun = time.monotonic()
-        process.send_signal(number)
-        assert process.communicate(timeout=30) == ("", "")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
         assert time.monotonic() - begun < 4, "two seconds, and a slow machine's two"
-    assert process.returncode == 0
+    rest = os.read(ours, 65536).decode()
+    os.close(ours)
+    sentence = f"Consuming records from '{topic}' starting from the beginning of log"
+    assert text.startswith(f"\x1b[1m{sentence}\x1b[0m\r\n")
+    assert "\r\na\r\nb\r\n" in text.replace(ERASE_LINE, "\r\n")
+    assert rest.endswith(ERASE_LINE)
     stored = json.loads(fluvio("consumer", "list", "-O", "json"))
     assert [one["offset"] for one in stored if one["consumer_id"] == consumer] == [1]
 

@@ -297,6 +297,25 @@ def test_files_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path:
         assert said.err.count("\n") == 1
 
 
+def test_what_means_nothing_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(tmp_path / "none"))
+    at_most_once = ["produce", "t", "--delivery-semantic", "at_most_once"]
+    for options, warned in (["--isolation", "read_committed"], True), ([], False):
+        assert run([*at_most_once, *options]) == 1, "there is no cluster"
+        warning = "warning: --isolation means nothing with at_most_once\n"
+        assert capsys.readouterr().err.startswith(warning) is warned
+
+
+def test_closed_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run(["produce", "t"]) == 1
+    assert capsys.readouterr().err == "standard input is closed\n"
+
+
 def test_the_page_has_every_option() -> None:
     text = (Path(__file__).parents[2] / "docs" / "reference" / "produce.md").read_text()
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `-")]
