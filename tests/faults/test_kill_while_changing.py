@@ -148,9 +148,7 @@ def test_during_retention(cluster_factory: Any, open_spu: Any, kill_nine: Any, n
 
     async def everything() -> None:
         async with connect(address=cluster.public_address) as client:
-            await client.admin.topics.create(
-                "short", segment_size=4096, max_partition_size=20_000
-            )
+            await client.admin.topics.create("short", segment_size=4096, max_partition_size=20_000)
         await while_running([writer.run], scenario)
         async with open_spu(cluster) as door:
             start = await door.start_offset(writer.topic)
