@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from fluvio_cli.json_path import parse_json
+
 
 class InputRecord(NamedTuple):
     """A record to send; timestamp: ms since 1970, None for now."""
@@ -84,13 +86,13 @@ def read_json(line: bytes) -> InputRecord:
     `value_base64` are for other bytes. Raises: BadLine.
     """
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except json.JSONDecodeError as error:
         raise BadLine(f"invalid JSON: {_lower(error.msg)} at column {error.colno}") from error
     except UnicodeDecodeError as error:
         raise BadLine("invalid JSON: it is not UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"invalid JSON: {_lower(str(error))}") from error
+    except ValueError as error:
+        raise BadLine(f"invalid JSON: {error}") from error
     if not isinstance(found, dict):
         raise BadLine("invalid record: expected an object with a value")
     value = _data(found, "value")
