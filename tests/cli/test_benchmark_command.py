@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,45 @@ from fluvio_cli.benchmark.matrix import DEFAULT, settings_of
 from fluvio_cli.benchmark.measure import shares
 from fluvio_cli.benchmark.settings import Mode
 from fluvio_cli.main import run
+from fluvio_client.errors import ClientError
+from fluvio_client.topics import Topics
 
 SMALL = ("--num-samples", "2", "--time-between-samples", "0ms", "--record-size", "64")
 
 
-def measured(cluster: Any, *arguments: str) -> Any:
+Fluvio = Callable[..., str]
+
+
+@pytest.fixture
+def fluvio(
+    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Fluvio:
+    """Run a command that succeeds, in this process, against the cluster; what it prints."""
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
+    monkeypatch.setenv("CI", "true")
+
+    def run_it(*words: str) -> str:
+        code = run(words)
+        said = capfd.readouterr()
+        assert (code, said.err) == (0, ""), said
+        return said.out
+
+    return run_it
+
+
+def measured(fluvio: Fluvio, *arguments: str) -> Any:
     """The results that a benchmark prints as JSON."""
-    out = cluster.fluvio("benchmark", *arguments, "--json", "-").stdout
-    return json.loads(out)["results"]
+    return json.loads(fluvio("benchmark", *arguments, "--json", "-"))["results"]
 
 
 @pytest.mark.cluster
-def test_every_mode_counts_all_its_records_and_leaves_nothing(local_cluster: Any) -> None:
+def test_every_mode_counts_all_its_records_and_leaves_nothing(fluvio: Fluvio) -> None:
     for mode, more, records in (
         ("producer", ("--num-producers", "2"), 2 * 101),
         ("consumer", ("--num-consumers", "2"), 2 * 2 * 101),
         ("latency", ("--rate", "5000"), 2 * 101),
     ):
-        (result,) = measured(local_cluster, mode, *SMALL, "--num-records", "101", *more)
+        (result,) = measured(fluvio, mode, *SMALL, "--num-records", "101", *more)
         total, latency = result["total"], result["total"]["latency"]
         assert (result["mode"], total["records"], len(result["samples"])) == (mode, records, 2)
         assert total["size_bytes"] == records * 64
@@ -37,39 +60,68 @@ def test_every_mode_counts_all_its_records_and_leaves_nothing(local_cluster: Any
         # Consumers time their batches, of which there are fewer.
         assert latency["count"] == records if mode != "consumer" else latency["count"] >= 4
         assert 0 < latency["percentiles_ms"]["50"] <= latency["max_ms"]
-        topics = local_cluster.fluvio("topic", "list", "-O", "json").stdout
+        topics = fluvio("topic", "list", "-O", "json")
         assert result["settings"]["topic-name"] not in topics
 
 
 @pytest.mark.cluster
-def test_text_files_and_a_topic_that_stays(local_cluster: Any, tmp_path: Path) -> None:
+def test_text_files_and_a_topic_that_stays(fluvio: Fluvio, tmp_path: Path) -> None:
     before, after, rows = tmp_path / "before", tmp_path / "after", tmp_path / "rows"
     words = ("producer", *SMALL, "--num-records", "50", "--topic-name", "kept-benchmark")
-    out = local_cluster.fluvio(
+    out = fluvio(
         "bench", *words, "--keep-topic", "--plot", "--json", str(before), "--csv", str(rows)
-    ).stdout
+    )
     assert "  p99.9: " in out
     assert "100 total records sent in 2 samples" in out
     assert "| sample | records/s" in out
     table = list(csv.DictReader(io.StringIO(rows.read_text())))
     assert [(row["sample"], row["records"]) for row in table] == [("1", "50"), ("2", "50")]
-    local_cluster.fluvio("bench", *words, "--keep-topic", "--json", str(after))
-    assert "kept-benchmark" in local_cluster.fluvio("topic", "list").stdout
-    compared = local_cluster.fluvio("bench", "--compare", str(before), str(after)).stdout
+    fluvio("bench", *words, "--json", str(after))  # a topic that was there before stays, too
+    assert "kept-benchmark" in fluvio("topic", "list")
+    compared = fluvio("bench", "--compare", str(before), str(after))
     assert "| records/s |" in compared
-    local_cluster.fluvio("topic", "delete", "kept-benchmark")
+    fluvio("topic", "delete", "kept-benchmark")
 
 
 @pytest.mark.cluster
-def test_a_matrix_measures_every_combination(local_cluster: Any, tmp_path: Path) -> None:
+def test_a_matrix_measures_every_combination(fluvio: Fluvio, tmp_path: Path) -> None:
     config = tmp_path / "matrix.yaml"
     config.write_text(
         "mode: [producer, consumer]\nnum-records: [10, 20]\nrecord-size: 16\nnum-samples: 1\n"
     )
-    found = measured(local_cluster, "matrix", "-c", str(config))
+    found = measured(fluvio, "matrix", "-c", str(config))
     assert [(one["mode"], one["total"]["records"]) for one in found] == [
         ("producer", 10), ("producer", 20), ("consumer", 10), ("consumer", 20),
     ]  # fmt: skip
+
+
+@pytest.mark.cluster
+def test_a_topic_that_is_not_deleted_is_told_and_costs_no_figures(
+    fluvio: Fluvio, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def refuse(self: Topics, name: str, **options: Any) -> None:
+        raise ClientError("the disk is busy")
+
+    name = f"busy-{uuid.uuid4()}"
+    with monkeypatch.context() as patched:
+        patched.setattr(Topics, "delete", refuse)
+        words = ("producer", *SMALL, "--num-records", "10", "--topic-name", name)
+        assert run(["bench", *words]) == 0
+    said = capfd.readouterr()
+    assert "20 total records sent" in said.out
+    assert said.err == f"warning: topic {name} is not deleted: the disk is busy\n"
+    fluvio("topic", "delete", name)
+
+
+@pytest.mark.cluster
+def test_a_sample_that_takes_too_long_is_given_up(
+    fluvio: Fluvio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("latency", "--rate", "1", "--num-records", "100", "--worker-timeout", "10ms")
+    name = f"slow-{uuid.uuid4()}"
+    assert run(["bench", *words, "--topic-name", name]) == 1
+    assert "sample 1 is not over after 0.01 s" in capfd.readouterr().err
+    assert name not in fluvio("topic", "list")
 
 
 def test_the_built_in_matrix_is_fluvios() -> None:

@@ -1,7 +1,7 @@
 """What changed between two files of results. Pure.
 
-Benchmarks belong together when their mode and settings are the same, the topic's name aside; of
-several that are alike, the first of one file belongs to the first of the other.
+Benchmarks belong together when their mode and the settings that count are the same; of several that
+are alike, the first of one file belongs to the first of the other.
 """
 
 import json

@@ -17,6 +17,8 @@ COLUMNS: Final = (
     *("latency_mean_ms", "latency_max_ms"),
 )
 """Of a file of comma-separated values, between the settings and the percentiles."""
+IRRELEVANT: Final = frozenset({"topic-name", "keep-topic", "worker-timeout"})
+"""Settings that change no figure."""
 
 
 def running_line(sample: int, so_far: Sample) -> str:
@@ -64,8 +66,8 @@ def markdown(results: Sequence[Result]) -> str:
 
 
 def label(result: Result) -> dict[str, Any]:
-    """What tells benchmarks apart: their mode and settings, and not the name of a topic."""
-    settings = {name: value for name, value in result.settings.items() if name != "topic-name"}
+    """What tells benchmarks apart: their mode, and the settings that count for the figures."""
+    settings = {name: value for name, value in result.settings.items() if name not in IRRELEVANT}
     return {"mode": result.mode, **settings}
 
 

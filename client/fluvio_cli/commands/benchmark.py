@@ -226,12 +226,9 @@ def _measure(
 
 @contextmanager
 def _telling(progress: "Progress", prefix: str) -> Iterator[None]:
-    """A line on standard error now and then; none where nobody watches."""
+    """A line on standard error now and then, where somebody watches; and what is left behind."""
     from fluvio_cli.benchmark.report import running_line
 
-    if not may_move(sys.stderr):
-        yield
-        return
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle | None = None
 
@@ -241,12 +238,15 @@ def _telling(progress: "Progress", prefix: str) -> Iterator[None]:
             click.echo(prefix + running_line(progress.number, progress.so_far()), err=True)
         timer = loop.call_later(RUNNING_INTERVAL_S, tell)
 
-    tell()
+    if may_move(sys.stderr):
+        tell()
     try:
         yield
     finally:
         if timer is not None:
             timer.cancel()
+        if progress.left_behind is not None:
+            click.echo(f"warning: {progress.left_behind}", err=True)
 
 
 def _write(path: str, text: str) -> None:
