@@ -3,16 +3,20 @@
 They are looked for beside this executable, on the PATH, and in `~/.fluvio/extensions`. Each answers
 the word `metadata` with a JSON object: title, package, description, version. Help and `version`
 list those that do; what does not answer so is not listed, and runs all the same.
+
+What starts processes is imported when there is a plugin: help asks here each time.
 """
 
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 METADATA_TIMEOUT_S = 2.0
 """For all of them together: they are asked at the same time."""
@@ -45,6 +49,8 @@ def find(name: str) -> Path | None:
 
 def run(executable: Path, arguments: Sequence[str]) -> int:
     """Run a plugin; its exit code, or the number of the signal that ended it."""
+    import subprocess
+
     code = subprocess.run([str(executable), *arguments], check=False).returncode
     return code if code >= 0 else -code
 
@@ -54,6 +60,10 @@ def installed() -> list[Plugin]:
     found: dict[str, Path] = {}
     for path in _candidates():
         found.setdefault(path.name.removeprefix(PREFIX), path)
+    if not found:
+        return []
+    import subprocess
+
     asked = []
     for name, path in sorted(found.items())[:PLUGINS_MAX]:
         try:
@@ -71,7 +81,10 @@ def installed() -> list[Plugin]:
     return [plugin for plugin in plugins if plugin is not None]
 
 
-def _answer(name: str, process: subprocess.Popen[bytes], deadline_s: float) -> Plugin | None:
+def _answer(name: str, process: "subprocess.Popen[bytes]", deadline_s: float) -> Plugin | None:
+    import json
+    import subprocess
+
     with process:
         try:
             out, _ = process.communicate(timeout=max(0.0, deadline_s - time.monotonic()))
