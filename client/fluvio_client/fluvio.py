@@ -32,7 +32,7 @@ from fluvio_client.metadata import Address
 from fluvio_client.producer.partitioner import Partitioner
 from fluvio_client.producer.producer import Producer, ProducerConfig
 from fluvio_client.profile import ProfileStore
-from fluvio_client.session import Session
+from fluvio_client.session import REQUEST_TIMEOUT_S, Session
 from fluvio_protocol.record.compression import BatchCompression
 from fluvio_protocol.types import Isolation
 
@@ -79,6 +79,7 @@ def connect(
         use_spu_local_address=use_local,
         timeout_s=timeout_s,
         max_fetch_bytes=_fetch_bytes_of_environment(),
+        request_timeout_s=_request_timeout_of_environment(),
         profile_path=profile_path,
     )
 
@@ -117,6 +118,15 @@ def _fetch_bytes_of_environment() -> int:
     return int(text)
 
 
+def _request_timeout_of_environment() -> float:
+    text = os.environ.get("FLV_SOCKET_WAIT")
+    if not text:
+        return REQUEST_TIMEOUT_S
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ConfigError(f'FLV_SOCKET_WAIT is "{text}": expected a number of seconds')
+    return float(text)
+
+
 def parse_address(text: str) -> Address:
     """`host:port`, `[ipv6]:port`, or a host alone. Raises ConfigError."""
     host, colon, port = text.rpartition(":")
@@ -146,10 +156,12 @@ class Fluvio:
         use_spu_local_address: bool = False,
         timeout_s: float = 10.0,
         max_fetch_bytes: int = MAX_BYTES_DEFAULT,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
         profile_path: str | Path | None = None,
     ) -> None:
         """Use `connect`."""
         self._max_fetch_bytes = max_fetch_bytes
+        self._request_timeout_s = request_timeout_s
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._profile_path = profile_path
@@ -165,6 +177,7 @@ class Fluvio:
             client_id=self._client_id,
             use_spu_local_address=use_spu_local_address,
             connect_timeout_s=self._timeout_s,
+            request_timeout_s=self._request_timeout_s,
         )
 
     async def __aenter__(self) -> Self:

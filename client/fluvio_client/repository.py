@@ -305,7 +305,7 @@ class Repository(Generic[T]):
                     text = f"{self._label} not found: id {key.id}"
                     raise NotFound(text, error.status) from error
 
-    async def _ask(self, request: Any, *, timeout_s: float = 60.0) -> None:
+    async def _ask(self, request: Any, *, timeout_s: float | None = None) -> None:
         status: Status = await self._session.ask_controller(request, timeout_s=timeout_s)
         if status.error_code:
             raise server_error(status.error_code, status.error_message)

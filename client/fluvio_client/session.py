@@ -33,13 +33,14 @@ from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
 from fluvio_protocol.sc_public.list import ListRequest
 from fluvio_protocol.sc_public.watch import WatchRequest
 from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
-from fluvio_socket.multiplexer import MultiplexedConnection
+from fluvio_socket.multiplexer import ClientLimits, MultiplexedConnection
 
 log = logging.getLogger(__name__)
 
 PLATFORM_VERSION_MIN = (0, 9, 0)
 LOOKUP_TIMEOUT_S = 10.0
 DIAL_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 60.0
 CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
 
 
@@ -60,12 +61,14 @@ class Session:
         client_id: str,
         use_spu_local_address: bool = False,
         connect_timeout_s: float = DIAL_TIMEOUT_S,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self.metadata = MetadataCache(use_spu_local_address=use_spu_local_address)
         self.platform_version = ""
         self.address = address
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
+        self._limits = ClientLimits(request_timeout_s=request_timeout_s)
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._controller: MultiplexedConnection | None = None
@@ -195,7 +198,7 @@ class Session:
             ) from None
         return self._controller
 
-    async def ask_controller(self, request: Message, *, timeout_s: float = 60.0) -> Any:
+    async def ask_controller(self, request: Message, *, timeout_s: float | None = None) -> Any:
         """Send one request to the controller; never twice, since it may have taken effect.
 
         Raises: ConnectFailed, ConnectionLost, RequestTimedOut.
@@ -311,7 +314,10 @@ class Session:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 return await MultiplexedConnection.connect(
-                    address.host, address.port, client_id=self._client_id
+                    address.host,
+                    address.port,
+                    client_id=self._client_id,
+                    limits=self._limits,
                 )
         except TimeoutError:
             raise ConnectFailed(

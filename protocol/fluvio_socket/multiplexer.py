@@ -51,11 +51,13 @@ class ClientLimits(ConnectionLimits):
     requests_in_flight_max: requests sent and not answered; further ones wait
     stream_frames_max:      responses of one stream that its consumer has not taken
     stream_bytes_max:       the same in bytes; both may be passed by what one read brought
+    request_timeout_s:      for the response to a request that says nothing else
     """
 
     requests_in_flight_max: int = 1000
     stream_frames_max: int = 10
     stream_bytes_max: int = 16 * 1024 * 1024
+    request_timeout_s: float = 60.0
 
 
 class _PendingReply:
@@ -253,11 +255,11 @@ class MultiplexedConnection:
         return request.versions[1]
 
     async def request(
-        self, request: Message, *, version: int | None = None, timeout_s: float = 60.0
+        self, request: Message, *, version: int | None = None, timeout_s: float | None = None
     ) -> Any:
         """Send a request and return its decoded response.
 
-        timeout_s: from this call to the response, waiting for a turn included
+        timeout_s: from this call to the response, waiting for a turn included; else the limits'
         Raises:    ConnectionLost, RequestTimedOut, RemoteProtocolError for a response that
                    cannot be read, LocalProtocolError for a request that cannot be written
         """
@@ -266,6 +268,8 @@ class MultiplexedConnection:
         version, correlation_id, frame = self._encode(request, version)
         reply = _PendingReply(self._loop.create_future(), request.response, version)
         self._replies[correlation_id] = reply
+        if timeout_s is None:
+            timeout_s = self._limits.request_timeout_s
         timer = self._loop.call_later(
             timeout_s, self._time_out, reply, type(request).__name__, timeout_s
         )

@@ -143,7 +143,8 @@ def test_plugins(capfd: pytest.CaptureFixture[str], tmp_path: Path, script: str,
 def test_help_imports_neither_client_nor_terminal_libraries() -> None:
     program = (
         "import sys; from fluvio_cli.main import run; code = run(['--help'])\n"
-        "heavy = {'fluvio_client.fluvio', 'asyncio', 'logging', 'rich', 'yaml', 'tomlkit'}\n"
+        "heavy = {'fluvio_client.fluvio', 'fluvio_socket', 'asyncio', 'logging', 'rich', 'yaml',"
+        " 'tomlkit'}\n"
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or None)"
     )
     result = subprocess.run(

@@ -119,3 +119,14 @@ def test_words_in_any_spelling() -> None:
     assert enum_named(BatchCompression, "Gzip") is BatchCompression.GZIP
     with pytest.raises(ValueError, match="none of"):
         enum_named(BatchCompression, "zip")
+
+
+@pytest.mark.usefixtures("path")
+def test_how_long_a_server_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect()._session._limits.request_timeout_s == 60
+    monkeypatch.setenv("FLV_SOCKET_WAIT", "7")
+    assert connect()._session._limits.request_timeout_s == 7
+    for nonsense in ("0", "7s", "-3"):
+        monkeypatch.setenv("FLV_SOCKET_WAIT", nonsense)
+        with pytest.raises(ConfigError, match="FLV_SOCKET_WAIT"):
+            connect()

@@ -216,6 +216,14 @@ async def test_a_timed_out_request_leaves_the_connection_usable() -> None:
         await client.close()
 
 
+async def test_a_request_that_says_nothing_has_the_limits_time() -> None:
+    async with serving() as server:
+        client = await server.connect(limits=ClientLimits(request_timeout_s=0.01))
+        with pytest.raises(RequestTimedOut, match=r"did not answer in 0\.01 s"):
+            await client.request(Question(text="slow"))
+        await client.close()
+
+
 async def test_a_cancelled_request_leaves_the_connection_usable() -> None:
     async with serving() as server:
         client = await server.connect()
