@@ -283,6 +283,14 @@ async def test_too_large_records(local_cluster: Any) -> None:
                 await producer.send(bytes(1_048_576))
             await producer.send(bytes(1_000_000))
         assert [len(record.value) for record in await everything(client, topic)] == [1_000_000]
+        wide = {"batch_size_bytes": 50_000_000, "max_request_size_bytes": 50_000_000}
+        async with client.producer(topic, **wide) as producer:
+            with pytest.raises(RecordTooLarge, match="exceeded maximum request size"):
+                await producer.send(bytes(40_000_000))
+            await producer.send(bytes(33_000_000))  # as much as a server takes, nearly
+            await producer.send(bytes(33_000_000))
+            await producer.flush(30.0)
+        await client.admin.topics.delete(topic)
 
 
 async def test_what_is_not_there(local_cluster: Any) -> None:

@@ -61,6 +61,9 @@ log = logging.getLogger(__name__)
 Data = bytes | bytearray | memoryview | str
 """What may be sent; text goes out as UTF-8."""
 
+REQUEST_SIZE_BYTES_MAX = 33_554_432
+"""Servers take no larger batch: whatever the settings allow, more is refused here."""
+
 QUEUE_WAIT_S = 30.0
 _THREAD_FROM_BYTES = 128 * 1024
 """Batches from this size on are compressed in a thread: a megabyte of gzip takes 30 ms."""
@@ -72,7 +75,8 @@ class ProducerConfig:
     """Settings of a producer; the defaults are Fluvio's.
 
     batch_size_bytes:       uncompressed, header included; a full batch leaves at once
-    max_request_size_bytes: largest record, and bound of a request with several batches
+    max_request_size_bytes: largest record, and bound of a request with several batches; 32 MiB
+                            and more mean 32 MiB, which is what servers take
     batch_queue_count_max:  batches of a partition that wait; then `send` waits
     linger_s:               how long a batch that is not full waits for more, from its first record
     compression:            None follows the topic
@@ -148,6 +152,7 @@ class Producer:
         self.topic = topic
         self.config = config
         self._on_delivery = config.on_delivery
+        self._request_size_bytes_max = min(config.max_request_size_bytes, REQUEST_SIZE_BYTES_MAX)
         self._session = session
         self._partitioner = partitioner or HashOrRoundRobin()
         self._lanes: dict[int, _Lane] = {}
@@ -326,8 +331,8 @@ class Producer:
             lane = self._lanes[partition] = _Lane(
                 ReplicaKey(self.topic, PartitionId(partition)),
                 Accumulator(
-                    batch_size_bytes=self.config.batch_size_bytes,
-                    request_size_bytes_max=self.config.max_request_size_bytes,
+                    batch_size_bytes=min(self.config.batch_size_bytes, REQUEST_SIZE_BYTES_MAX),
+                    request_size_bytes_max=self._request_size_bytes_max,
                     batch_count_max=self.config.batch_queue_count_max,
                 ),
             )
@@ -393,7 +398,7 @@ class Producer:
                 await self._linger(lane, linger_s)
                 continue
             lane.in_flight = accumulator.take(
-                size_bytes_max=self.config.max_request_size_bytes, with_open=linger_s <= 0
+                size_bytes_max=self._request_size_bytes_max, with_open=linger_s <= 0
             )
             lane.made_space()
             await self._deliver(lane)
