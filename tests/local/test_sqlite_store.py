@@ -48,6 +48,7 @@ FULL = StoredObject(
     leader_epoch=LeaderEpoch(7),
     in_sync=(SpuId(5002),),
     tombstones=(Tombstone(ReplicaKey("old", PartitionId(1)), "p-0", LeaderEpoch(2)),),
+    is_retained=True,
     annotations={"note": 'any "text" ü'},
     problem="unreadable",
 )
