@@ -8,8 +8,13 @@ from uuid import uuid4
 import pytest
 
 from fluvio_client import Fluvio, Offset, Record, connect
+from fluvio_client.consumer.merge import Merge, PartitionState
 from fluvio_client.consumer.selection import select
+from fluvio_client.consumer.stream import Slice
 from fluvio_client.errors import ConsumerError, TopicNotFound
+from fluvio_protocol.record.batch import BatchBuilder
+from fluvio_protocol.record.compression import BatchCompression
+from fluvio_protocol.types import PartitionId, ReplicaKey
 
 
 def test_every_way_to_say_what_to_read() -> None:
@@ -36,6 +41,37 @@ async def topic_with(client: Fluvio, *, partitions: int = 1, count: int = 0) -> 
 
 def by_place(records: list[Record]) -> Counter[tuple[str, int]]:
     return Counter((record.topic, record.partition) for record in records)
+
+
+class ReadyStream:
+    """A stream that has its next batch, of one record, as soon as the one before it is taken."""
+
+    def __init__(self, merge: Merge, partition: int) -> None:
+        self.key = ReplicaKey("t", PartitionId(partition))
+        self._merge = merge
+        self._next = 0
+        merge.partitions[self.key] = PartitionState(self.key, 0)
+        merge.partitions[self.key].stream = self  # type: ignore[assignment]
+
+    def taken(self) -> None:
+        builder = BatchBuilder(1)
+        builder.append(None, b"value", 1)
+        first, self._next = self._next, self._next + 1
+        stream: Any = self
+        records = builder.build(BatchCompression.NONE, base_offset=first)
+        self._merge.deliver(Slice(stream, records, first, None, self._next))
+
+
+def test_partitions_that_have_records_take_turns() -> None:
+    merge = Merge()
+    for stream in [ReadyStream(merge, partition) for partition in range(4)]:
+        stream.taken()
+    turns = []
+    for _ in range(40):
+        taken = merge.take()
+        assert taken is not None
+        turns.append(taken[0].key.partition)
+    assert turns == [0, 1, 2, 3] * 10
 
 
 @pytest.mark.cluster
