@@ -19,6 +19,11 @@ PartitionId = NewType("PartitionId", int)
 LeaderEpoch = NewType("LeaderEpoch", int)
 """Counts the leaderships of one partition; i64 on our internal links, never sent to clients."""
 
+DataIncarnation = NewType("DataIncarnation", int)
+"""Which life of an SPU's data folder: kept over restarts, replaced when unsynced records may have
+been lost. i64 on our internal links; 0 means not known."""
+
+UNKNOWN_INCARNATION = DataIncarnation(0)
 UNKNOWN_OFFSET = Offset(-1)
 UNKNOWN_SPU = SpuId(-1)
 

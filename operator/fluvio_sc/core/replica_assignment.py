@@ -5,6 +5,7 @@ hold. One exception: while an SPU still has files of a deleted partition, it is 
 partition of the same name, so that the two can never be mixed up.
 """
 
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
 from fluvio_protocol.types import SpuId
 from fluvio_sc.core.cluster_state import StoredObject, Tombstone, replica_key_of
@@ -19,7 +20,7 @@ def assignment_of(partition: StoredObject) -> ReplicaAssignment:
         leader=spec.leader,
         leader_epoch=partition.leader_epoch,
         replicas=spec.replicas,
-        in_sync=partition.in_sync,
+        in_sync=tuple(InSyncReplica(spu=spu_id) for spu_id in partition.in_sync),
         is_being_deleted=partition.deletion_requested,
         cleanup_policy=spec.cleanup_policy,
         storage=spec.storage,

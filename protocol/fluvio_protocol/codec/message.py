@@ -30,7 +30,7 @@ from fluvio_protocol.codec.fields import (
 )
 from fluvio_protocol.codec.reader import Reader
 from fluvio_protocol.errors import LocalProtocolError, RemoteProtocolError
-from fluvio_protocol.types import LeaderEpoch, Offset, PartitionId, SpuId
+from fluvio_protocol.types import DataIncarnation, LeaderEpoch, Offset, PartitionId, SpuId
 
 VERSION_MAX = 32_767
 
@@ -194,6 +194,7 @@ _PLAIN: dict[Any, WireType[Any]] = {
     bytes: BytesWire(),
     Offset: NumberWire("q"),
     LeaderEpoch: NumberWire("q"),
+    DataIncarnation: NumberWire("q"),
     SpuId: NumberWire("i"),
     PartitionId: NumberWire("I"),
 }

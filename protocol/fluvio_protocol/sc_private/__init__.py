@@ -8,6 +8,9 @@ newer epoch ignores the message.
 | 2000 | SPU -> SC  | `register.RegisterSpuRequest`, answered        |
 | 2001 | SPU -> SC  | `replica_status.ReplicaStatusReport`, the heartbeat |
 | 2002 | SPU -> SC  | `replica_status.ReplicaRemoved`                |
+| 2003 | SPU -> SC  | `in_sync.ProposeInSync`                        |
+| 2004 | SPU -> SC  | `in_sync.ResignLeadership`                     |
+| 2005 | SPU -> SC  | `in_sync.ReportUnfit`                          |
 | 1001 | SC -> SPU  | `update_spu.UpdateSpus`                          |
 | 1002 | SC -> SPU  | `update_replica.UpdateReplicas`                |
 """

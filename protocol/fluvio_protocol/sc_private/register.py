@@ -2,9 +2,9 @@
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
 from fluvio_protocol.codec import U32, Message, field, message
-from fluvio_protocol.types import SpuId
+from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
 
-PRIVATE_PROTOCOL_VERSION = 1
+PRIVATE_PROTOCOL_VERSION = 2
 
 
 @message()
@@ -23,3 +23,6 @@ class RegisterSpuRequest(Message):
     protocol_version: U32 = field(default=PRIVATE_PROTOCOL_VERSION, about="of this door")
     spu_id: SpuId = field(about="who it is")
     platform_version: str = field(about="what it runs")
+    incarnation: DataIncarnation = field(
+        default=UNKNOWN_INCARNATION, about="which life of its data folder this is"
+    )

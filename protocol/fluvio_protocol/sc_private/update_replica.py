@@ -1,13 +1,14 @@
 """What the controller wants an SPU to hold."""
 
-from fluvio_protocol.codec import I64, Message, field, message
+from fluvio_protocol.codec import I64, U32, Message, field, message
 from fluvio_protocol.metadata.topic import (
     CleanupPolicy,
     CompressionType,
     Deduplication,
     TopicStorage,
 )
-from fluvio_protocol.types import LeaderEpoch, ReplicaKey, SpuId
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
+from fluvio_protocol.types import UNKNOWN_SPU, LeaderEpoch, ReplicaKey, SpuId
 
 
 @message()
@@ -19,7 +20,16 @@ class ReplicaAssignment(Message):
     leader: SpuId = field(about="SPU that serves it")
     leader_epoch: LeaderEpoch = field(about="which leadership; grows with each")
     replicas: tuple[SpuId, ...] = field(about="SPUs that hold it, preferred leader first")
-    in_sync: tuple[SpuId, ...] = field(default=(), about="replicas the controller knows in sync")
+    in_sync: tuple[InSyncReplica, ...] = field(
+        default=(), about="replicas that hold every committed record; the leader is one of them"
+    )
+    in_sync_version: I64 = field(default=0, about="counts the changes of leader and in-sync set")
+    min_in_sync: U32 = field(
+        default=1, about="in-sync replicas that a record needs before it is committed"
+    )
+    successor: SpuId = field(
+        default=UNKNOWN_SPU, about="whom the leader shall hand over to; -1: it shall stay"
+    )
     is_being_deleted: bool = field(default=False, about="remove the files and confirm")
     cleanup_policy: CleanupPolicy | None = field(default=None, about="retention")
     storage: TopicStorage | None = field(default=None, about="sizes")

@@ -3,4 +3,6 @@
 | key | direction     | message                                                  |
 | 1   | any -> leader | `consumer_offset.PeerFetchConsumerOffset`, answered       |
 | 2   | any -> leader | `consumer_offset.PeerUpdateConsumerOffset`, answered      |
+| 10-13 | follower -> leader | `replication`: hello, joins, positions, leaves |
+| 20-22 | leader -> follower | `replication`: answers, records, high watermarks |
 """
