@@ -65,6 +65,7 @@ class FollowerReplica:
         "_heard_at_ms",
         "_log_start",
         "_number",
+        "_rebuild",
         "_session",
         "_settings",
         "durable_end",
@@ -88,8 +89,10 @@ class FollowerReplica:
         first_number: int,
         now_ms: int,
         settings: FollowerSettings,
+        rebuild: bool = False,
     ) -> None:
-        """first_number: larger than those of all joins this process made of the partition."""
+        """first_number: larger than those of all joins this process made of the partition.
+        rebuild: the own log has holes, and nothing of it may be kept."""
         self.leader = leader
         self.leader_epoch = leader_epoch
         self.lineage = lineage.cut(log_end)
@@ -102,6 +105,7 @@ class FollowerReplica:
         self._session = NO_SESSION
         self._heard_at_ms = now_ms
         self._settings = settings
+        self._rebuild = rebuild
 
     def join(self, now_ms: int) -> list[FollowerEffect]:
         """Ask the leader: called when its link stands. What was under way before is over.
@@ -149,8 +153,10 @@ class FollowerReplica:
         theirs = EpochLineage(answer.lineage)
         end = common_end(self.lineage, self.log_end, theirs, answer.log_end)
         adopt = AdoptLineage(joined(self.lineage.cut(end), answer.lineage).entries)
-        if end < answer.log_start or end < self._log_start:
+        if self._rebuild or end < answer.log_start or end < self._log_start:
             reason = f"common end {end} is below the leader's start {answer.log_start}"
+            if self._rebuild:
+                reason = "it is damaged"
             fresh = AdoptLineage(theirs.entries)
             return [RestartLog(answer.log_start, reason), fresh]
         if end < self.log_end:
@@ -163,6 +169,7 @@ class FollowerReplica:
         """The log is cut and the lineage noted, both durably; `log_end` may be lower than asked."""
         assert self.state is FollowerState.CUTTING
         self.lineage = lineage
+        self._rebuild = False
         self._log_start = log_start
         self.log_end = self.durable_end = log_end
         self.high_watermark = min(self.high_watermark, log_end)
