@@ -61,11 +61,13 @@ from fluvio_protocol.record import (
     iterate_headers,
     iterate_tuples,
 )
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, InSyncReplica, ProposeInSync
 from fluvio_protocol.sc_public.create import CreateRequest
 from fluvio_protocol.sc_public.delete import DeleteRequest
 from fluvio_protocol.sc_public.list import ListRequest, ListResponse
 from fluvio_protocol.sc_public.status import Status
 from fluvio_protocol.sc_public.watch import Change, ChangeType, WatchRequest, WatchResponse
+from fluvio_protocol.spu_private.replication import CopiedRecords
 from fluvio_protocol.spu_public.consumer_offsets import (
     ConsumerOffset,
     ConsumerOffsetFilter,
@@ -110,7 +112,15 @@ from fluvio_protocol.spu_public.stream_fetch import (
     UpdateOffsetsRequest,
     UpdateOffsetsResponse,
 )
-from fluvio_protocol.types import Isolation, Offset, PartitionId, ReplicaKey, SpuId
+from fluvio_protocol.types import (
+    DataIncarnation,
+    Isolation,
+    LeaderEpoch,
+    Offset,
+    PartitionId,
+    ReplicaKey,
+    SpuId,
+)
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -504,9 +514,35 @@ SPU_PUBLIC: dict[str, Ask | Answer | Body] = {
     ),
 }
 
+COPIED = CopiedRecords(
+    key=T1_0,
+    leader_epoch=LeaderEpoch(3),
+    session=7,
+    base_offset=Offset(258),
+    end_offset=Offset(260),
+    log_start=Offset(1),
+    high_watermark=Offset(257),
+    records=b"\xde\xad\xbe\xef",
+)
+PROPOSED = InSyncProposal(
+    key=T1_0,
+    leader_epoch=LeaderEpoch(3),
+    version=9,
+    members=(
+        InSyncReplica(spu=SpuId(5001), incarnation=DataIncarnation(0x1122334455667788)),
+        InSyncReplica(spu=SpuId(5002)),
+    ),
+)
+
+PRIVATE: dict[str, Ask | Answer | Body] = {
+    "spu_private/copied_records.v0": Ask(0, COPIED, "5001"),
+    "sc_private/propose_in_sync.v0": Ask(0, ProposeInSync(proposals=(PROPOSED,)), "5001"),
+}
+
 TABLE: dict[str, Ask | Answer | Body] = {
     **{f"sc_public/{name}": entry for name, entry in SC_PUBLIC.items()},
     **{f"spu_public/{name}": entry for name, entry in SPU_PUBLIC.items()},
+    **PRIVATE,
 }
 
 
@@ -519,7 +555,7 @@ def payload_of(name: str) -> bytes:
 def test_every_vector_is_in_the_table() -> None:
     on_disk = {str(path.relative_to(VECTORS))[:-4] for path in VECTORS.rglob("*.hex")}
     assert on_disk == set(TABLE)
-    assert len(on_disk) == 53
+    assert len(on_disk) == 55
     for name in on_disk:
         assert (VECTORS / f"{name}.txt").exists(), name
 
