@@ -72,6 +72,19 @@ class LogTwin:
             self.end += count
         return first
 
+    def append_copied(self, records: bytes) -> None:
+        """Batches that are stamped already."""
+        first, batches = self.end, []
+        while records:
+            size = 12 + struct.unpack_from(">i", records, 8)[0]
+            batches.append(bytearray(records[:size]))
+            records = records[size:]
+        self.append(batches)
+        for base in self.batches:
+            if base >= first:
+                _, count = self.batches[base]
+                self.batches[base] = (bytes(batches.pop(0)), count)
+
     def read(self, start: int, end: int, max_bytes: int) -> tuple[int, int, bytes] | str | None:
         """(base, next offset, bytes); or the name of an error; or None."""
         if start < self.start:

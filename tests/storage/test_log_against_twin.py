@@ -15,10 +15,17 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from log_twin import SMALL, LogTwin, as_input, make_batch
+from log_twin import SMALL, LogTwin, as_input, make_batch, stamped
 
 from fluvio_protocol.types import Offset
-from fluvio_spu.storage import CorruptSegment, Log, LogSlice, OffsetOutOfRange, OutOfStorage
+from fluvio_spu.storage import (
+    CopiedRecordsDoNotFit,
+    CorruptSegment,
+    Log,
+    LogSlice,
+    OffsetOutOfRange,
+    OutOfStorage,
+)
 from fluvio_spu.storage.retention import ExpiredSegment
 
 DIRECTORY = "data/topic-0"
@@ -52,6 +59,22 @@ class LogAndTwin(RuleBasedStateMachine):
     @rule(batches=batches_to_append)
     def append(self, batches: list[bytearray]) -> None:
         assert self.log.append(as_input(batches)) == self.twin.append(batches)
+
+    @rule(batches=batches_to_append, wrong=st.sampled_from([0, 0, 0, 1]))
+    def append_copied(self, batches: list[bytearray], wrong: int) -> None:
+        end = self.twin.end
+        content = bytearray()
+        for data, count in as_input(batches):
+            content += stamped(bytes(data), end)
+            content[len(content) - len(data) + 15] = 5  # an epoch
+            end += count
+        base, records = self.log.end_offset, bytes(content)
+        if wrong:
+            with pytest.raises(CopiedRecordsDoNotFit):
+                self.log.append_copied(records[:-wrong], base_offset=base, end_offset=Offset(end))
+            return
+        assert self.log.append_copied(records, base_offset=base, end_offset=Offset(end)) == end
+        self.twin.append_copied(records)
 
     @rule(data=st.data())
     def read(self, data: st.DataObject) -> None:

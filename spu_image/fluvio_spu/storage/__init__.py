@@ -11,6 +11,7 @@ from fluvio_spu.storage.disk import Disk, OsDisk
 from fluvio_spu.storage.durability import DurabilityMode, DurabilityPolicy, SyncHandle
 from fluvio_spu.storage.errors import (
     BatchTooBig,
+    CopiedRecordsDoNotFit,
     CorruptSegment,
     LogFailed,
     OffsetEvicted,
@@ -26,6 +27,7 @@ from fluvio_spu.storage.segment import LogSlice
 
 __all__ = [
     "BatchTooBig",
+    "CopiedRecordsDoNotFit",
     "CorruptSegment",
     "CutTail",
     "DamagedSegment",

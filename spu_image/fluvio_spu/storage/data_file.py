@@ -28,7 +28,7 @@ BATCH_STAMP = struct.Struct(">qii")
 LAST_OFFSET_DELTA = struct.Struct(">i")
 LAST_OFFSET_DELTA_AT = 23
 CHECKSUM_FROM = 21
-_MAGIC = 2
+MAGIC = 2
 
 SEQUENTIAL_READ_SIZE = 1 << 20
 LOOK_UP_READ_SIZE = 8192
@@ -175,7 +175,7 @@ def walk_batches(
                 raise BadBatch(position, offset, f"{len(chunk)} bytes are no batch header")
         base_offset, length, magic, crc, last_offset_delta = BATCH_HEADER.unpack_from(chunk, at)
         size = BATCH_PREAMBLE_SIZE + length
-        if magic != _MAGIC or size < BATCH_HEADER_SIZE or last_offset_delta < 0:
+        if magic != MAGIC or size < BATCH_HEADER_SIZE or last_offset_delta < 0:
             raise BadBatch(position, offset, "no batch header")
         if base_offset != offset:
             raise BadBatch(position, offset, f"batch of offset {base_offset}, expected {offset}")

@@ -3,6 +3,7 @@
     StorageError           the disk did not do what it should
       OffsetOutOfRange     past the log end
         OffsetEvicted      below the log start: retention took it
+      CopiedRecordsDoNotFit   not what comes next in a copy of another log
       BatchTooBig          larger than a batch or a segment may be
       OutOfStorage         no space; nothing was kept, the next append may succeed
       CorruptSegment       bytes on disk that are no valid batch, by file and position
@@ -47,6 +48,15 @@ class OffsetEvicted(OffsetOutOfRange):
     @property
     def next_available(self) -> Offset:
         return self.start
+
+
+class CopiedRecordsDoNotFit(StorageError):
+    """What another log sent is not what comes behind `log_end`; nothing of it was kept."""
+
+    def __init__(self, reason: str, *, log_end: Offset) -> None:
+        super().__init__(f"copied records do not fit behind offset {log_end}: {reason}")
+        self.log_end = log_end
+        self.reason = reason
 
 
 class BatchTooBig(StorageError):

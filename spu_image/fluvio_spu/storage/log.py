@@ -23,6 +23,7 @@ from dataclasses import replace
 from fluvio_protocol.types import Offset
 from fluvio_spu.storage import checkpoint as checkpoint_files
 from fluvio_spu.storage.checkpoint import Mark, TailCheckpoint
+from fluvio_spu.storage.copied_batches import split_copied
 from fluvio_spu.storage.data_file import (
     BATCH_HEADER,
     BATCH_HEADER_SIZE,
@@ -68,7 +69,7 @@ SEGMENTS_EXPIRED_MAX = 256
 """In one go: two renames for each, so a few milliseconds on the caller's thread."""
 
 Batches = Sequence[tuple[memoryview, int]]
-"""Whole batches, writable, with their record counts."""
+"""Whole batches with their record counts; those to be stamped are writable."""
 
 
 class Log:
@@ -210,6 +211,32 @@ class Log:
             end += count
         if total > self._batch_size_max:
             self._check_sizes(batches)
+        self._write(batches, total, end)
+        return Offset(first)
+
+    def append_copied(
+        self, records: bytes | memoryview, *, base_offset: Offset, end_offset: Offset
+    ) -> Offset:
+        """Write whole batches as another log holds them behind the log end; returns the new end.
+
+        Not a byte of them is changed. All are kept, or none. Whatever size another log took is
+        taken: a batch that is larger than a segment gets one for itself.
+        base_offset, end_offset: of the first record, and behind the last one.
+        Raises: CopiedRecordsDoNotFit; OutOfStorage, after which the next append may work;
+                LogFailed; StorageError.
+        """
+        if self._gate.refusal is not None:
+            raise LogFailed(f"{self._directory}: {self._gate.refusal}")
+        whole = memoryview(records).cast("B")
+        batches = split_copied(
+            whole, base_offset=base_offset, end_offset=end_offset, log_end=self.end_offset
+        )
+        if batches:
+            self._write(batches, len(whole), end_offset)
+        return self.end_offset
+
+    def _write(self, batches: Batches, total: int, end: int) -> None:
+        """Append what was checked, `total` bytes, after which the log ends at `end`."""
         active = self._chain.active
         if self._has_room(active, total, end):
             try:
@@ -223,7 +250,6 @@ class Log:
         self._ledger.appended_bytes += total
         if active.size_bytes >= self._checkpoint_at:
             self._checkpoint_quietly()
-        return Offset(first)
 
     def _check_sizes(self, batches: Batches) -> None:
         for data, _ in batches:
