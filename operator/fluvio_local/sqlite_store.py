@@ -26,6 +26,7 @@ from fluvio_local.object_json import JsonShapeError, from_json, to_json
 from fluvio_protocol.metadata.kinds import Kind, spec_type, status_type
 from fluvio_sc.core.cluster_state import ObjectKey, StoredObject
 from fluvio_sc.core.ports import Conflict, PutObject, StoreError, StoreWrite, Written
+from fluvio_sc.core.replication_state import ReplicationState
 
 SCHEMA_VERSION = 1
 
@@ -236,7 +237,7 @@ def _object(row: tuple[Any, ...]) -> StoredObject:
     label, name, uid, version, spec, status, meta = row
     try:
         kind = Kind(label)
-        written = json.loads(meta)
+        written = _present_form(json.loads(meta))
         return StoredObject(
             kind=kind,
             name=name,
@@ -252,6 +253,14 @@ def _object(row: tuple[Any, ...]) -> StoredObject:
         )
     except (JsonShapeError, ValueError) as error:
         raise StoreUnusable(f"{ObjectKey(label, name)} cannot be read back: {error}") from error
+
+
+def _present_form(meta: dict[str, Any]) -> dict[str, Any]:
+    """Older releases kept the SPUs in sync, and nothing else about replication."""
+    if meta.get("in_sync") and "replication" not in meta:
+        in_sync = ReplicationState.of_spus(meta["in_sync"])
+        meta["replication"] = to_json(ReplicationState, in_sync)
+    return meta
 
 
 @functools.cache

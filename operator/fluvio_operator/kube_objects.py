@@ -39,6 +39,7 @@ from fluvio_sc.core.cluster_state import (
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
 from fluvio_sc.core.reconcile.spu_group import MEMBERS_FINALIZER
 from fluvio_sc.core.reconcile.topic import PARTITIONS_FINALIZER
+from fluvio_sc.core.replication_state import ReplicationState
 
 FINALIZERS = {
     PARTITIONS_FINALIZER: f"topics.finalizer.{GROUP}",
@@ -110,7 +111,10 @@ def read_object(
                 item,
                 spec=before.spec,
                 leader_epoch=before.leader_epoch,
-                in_sync=before.in_sync,
+                replication=before.replication,
+                min_in_sync=before.min_in_sync,
+                unclean_election=before.unclean_election,
+                is_draining=before.is_draining,
                 is_retained=before.is_retained,
             )
         return replace(item, problem=str(error))
@@ -127,7 +131,13 @@ def _with_spec(item: StoredObject, body: Mapping[str, Any]) -> StoredObject:
     epoch, in_sync = partition_leadership(body)
     known = (spec.leader,) if in_sync is None else tuple(SpuId(spu_id) for spu_id in in_sync)
     problem = "" if item.finalizers else "this partition was not made by its topic: delete it"
-    return replace(item, spec=spec, leader_epoch=LeaderEpoch(epoch), in_sync=known, problem=problem)
+    return replace(
+        item,
+        spec=spec,
+        leader_epoch=LeaderEpoch(epoch),
+        replication=ReplicationState.of_spus(known),
+        problem=problem,
+    )
 
 
 def spec_body(item: StoredObject) -> dict[str, Any]:

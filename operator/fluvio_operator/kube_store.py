@@ -464,4 +464,10 @@ def _says_the_same(known: _Known, body: Body) -> bool:
 
 
 def _leadership(item: StoredObject) -> Any:
-    return item.leader_epoch, item.in_sync
+    return (
+        item.leader_epoch,
+        item.replication,
+        item.min_in_sync,
+        item.unclean_election,
+        item.is_draining,
+    )

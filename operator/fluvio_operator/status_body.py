@@ -146,7 +146,7 @@ def is_structural(before: StoredObject, after: StoredObject) -> bool:
         or before.deletion_requested != after.deletion_requested
         or before.problem != after.problem
         or before.leader_epoch != after.leader_epoch
-        or before.in_sync != after.in_sync
+        or before.replication != after.replication
         or (before.spec is not after.spec and before.spec != after.spec)
     ):
         return True

@@ -23,6 +23,8 @@ class ScTimings:
     delete_wait_s:          how long Delete waits until the object is gone from the watches
     deletion_release_s:     an SPU that is online and does not confirm the removal of files holds
                             a deletion up no longer than this
+    preferred_leader_delay_s: a preferred leader that is in sync again leads after so long without
+                            another change of leader or in-sync replicas
     tick_s:                 offsets and sizes are shown to watchers in steps of this length
     resync_s:               how often everything is looked at though nothing happened
     """
@@ -34,6 +36,7 @@ class ScTimings:
     create_wait_s_max: float = 600.0
     delete_wait_s: float = 30.0
     deletion_release_s: float = 10.0
+    preferred_leader_delay_s: float = 10.0
     tick_s: float = 0.1
     resync_s: float = 30.0
 
@@ -43,6 +46,7 @@ class ScTimings:
             spu_silence_ms=int(self.spu_silence_s * 1000),
             restart_grace_ms=int(self.restart_grace_s * 1000),
             deletion_release_ms=int(self.deletion_release_s * 1000),
+            preferred_leader_delay_ms=int(self.preferred_leader_delay_s * 1000),
         )
 
 
@@ -53,6 +57,8 @@ class ScConfig:
     public_port, private_port:  0 chooses a free one
     spus:                       SPU objects that must exist; made or corrected at start, new ones
                                 named `custom-spu-<id>`
+    min_in_sync_replicas:       in-sync replicas that a record needs before it is committed, of
+                                topics that do not say it; never more than a partition has
     """
 
     public_host: str = "127.0.0.1"
@@ -61,4 +67,5 @@ class ScConfig:
     private_port: int = 9004
     platform_version: str = PLATFORM_VERSION
     spus: tuple[SpuSpec, ...] = ()
+    min_in_sync_replicas: int = 1
     timings: ScTimings = field(default_factory=ScTimings)

@@ -21,14 +21,16 @@ from dataclasses import dataclass, field, replace
 
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import IngressPort
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation, UnfitReplica
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
-from fluvio_protocol.types import SpuId
+from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
 from fluvio_sc.config import ScConfig
 from fluvio_sc.core.actions import (
     Action,
     Applied,
     Decision,
     SetLeader,
+    SetReplication,
     ShowStatus,
     WakeAt,
 )
@@ -46,9 +48,12 @@ from fluvio_sc.core.observation import (
     observe_connection,
     observe_disconnection,
     observe_endpoint,
+    observe_in_sync_proposals,
     observe_life,
     observe_removal,
     observe_reports,
+    observe_resignations,
+    observe_unfit,
 )
 from fluvio_sc.core.ports import (
     Conflict,
@@ -158,6 +163,7 @@ class Controller:
             started_ms=now_ms,
             timings=self._config.timings.for_core(),
             member_spec=self._member_spec,
+            min_in_sync=self._config.min_in_sync_replicas,
         )
         self._memory_store.publish(objects, ())
         _log.info("event=loaded objects=%s", len(objects))
@@ -186,12 +192,14 @@ class Controller:
 
     # What is observed. Called by the private door; each marks what may have to be done.
 
-    def spu_connected(self, spu_id: SpuId) -> int:
+    def spu_connected(
+        self, spu_id: SpuId, incarnation: DataIncarnation = UNKNOWN_INCARNATION
+    ) -> int:
         """A session begins; it replaces an older one. Returns its number."""
         self._session_count += 1
-        now_ms = self._clock_ms()
-        self._mark_all(observe_connection(self._state, spu_id, self._session_count, now_ms))
-        return self._session_count
+        session, now_ms = self._session_count, self._clock_ms()
+        self._mark_all(observe_connection(self._state, spu_id, session, now_ms, incarnation))
+        return session
 
     def spu_heard(self, spu_id: SpuId, session: int) -> None:
         """The SPU is alive."""
@@ -209,6 +217,22 @@ class Controller:
         self._mark_all(news.urgent)
         for key in news.for_the_next_tick:
             self._mark_lazily(key)
+
+    def in_sync_proposed(
+        self, spu_id: SpuId, session: int, proposals: Iterable[InSyncProposal]
+    ) -> None:
+        """A leader wants other in-sync sets."""
+        self._mark_all(observe_in_sync_proposals(self._state, spu_id, session, proposals))
+
+    def leadership_resigned(
+        self, spu_id: SpuId, session: int, resignations: Iterable[Resignation]
+    ) -> None:
+        """A leader gives leaderships up."""
+        self._mark_all(observe_resignations(self._state, spu_id, session, resignations))
+
+    def replicas_unfit(self, spu_id: SpuId, session: int, replicas: Iterable[UnfitReplica]) -> None:
+        """Logs of an SPU show signs of loss."""
+        self._mark_all(observe_unfit(self._state, spu_id, session, replicas))
 
     def replica_removed(self, spu_id: SpuId, removed: ReplicaRemoved) -> None:
         """An SPU has deleted the files of a replica."""
@@ -484,6 +508,10 @@ class Controller:
         for tombstone in before.tombstones:
             if tombstone not in kept:
                 self._state.removals.pop(tombstone.uid, None)
+        leaving = () if after is None else after.replication.leaving
+        for spu_id in before.replication.leaving:
+            if spu_id not in leaving:  # it may get a replica again, and lose it again
+                self._state.removals.get(before.uid, set()).discard(spu_id)
 
     async def _commit_failed(self, turn: Transaction, error: Exception) -> None:
         turn.undo()
@@ -541,7 +569,8 @@ def _log_action(action: Action) -> None:
     if isinstance(action, ShowStatus):
         return
     # Partitions come in thousands, and what they do follows from topics and SPUs.
-    quiet = action.key.kind is Kind.PARTITION and not isinstance(action, SetLeader)
+    loud = isinstance(action, SetLeader | SetReplication)
+    quiet = action.key.kind is Kind.PARTITION and not loud
     _log.log(
         logging.DEBUG if quiet else logging.INFO,
         "event=%s key=%s reason=%s",

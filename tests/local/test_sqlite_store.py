@@ -1,8 +1,10 @@
 """The SQLite store keeps the port's promises, also through kill -9 and against a second user."""
 
 import asyncio
+import contextlib
 import dataclasses
 import importlib.util
+import json
 import os
 import signal
 import sqlite3
@@ -19,13 +21,15 @@ from fluvio_local.sqlite_store import SCHEMA_VERSION, SqliteStore, StoreInUse, S
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionSpec, PartitionStatus
 from fluvio_protocol.metadata.topic import TopicResolution, TopicSpec, TopicStatus
-from fluvio_protocol.types import LeaderEpoch, PartitionId, ReplicaKey, SpuId
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
+from fluvio_protocol.types import DataIncarnation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
 from fluvio_sc.core.cluster_state import (
     OwnerReference,
     StoredObject,
     Tombstone,
 )
 from fluvio_sc.core.ports import PutObject, RemoveObject, StoreError
+from fluvio_sc.core.replication_state import ReplicationState
 
 
 def topic(name: str, uid: str = "") -> StoredObject:
@@ -46,7 +50,18 @@ FULL = StoredObject(
     deletion_since_ms=1_700_000_000_000,
     generation=3,
     leader_epoch=LeaderEpoch(7),
-    in_sync=(SpuId(5002),),
+    replication=ReplicationState(
+        members=(InSyncReplica(spu=SpuId(5002), incarnation=DataIncarnation(1 << 61)),),
+        eligible=(InSyncReplica(spu=SpuId(5001)),),
+        version=12,
+        successor=SpuId(5001),
+        target=(SpuId(5003),),
+        original=(SpuId(5002),),
+        leaving=(SpuId(5004),),
+    ),
+    min_in_sync=2,
+    unclean_election=True,
+    is_draining=True,
     tombstones=(Tombstone(ReplicaKey("old", PartitionId(1)), "p-0", LeaderEpoch(2)),),
     is_retained=True,
     annotations={"note": 'any "text" ü'},
@@ -75,6 +90,23 @@ class TestContract(store_contract.StoreContract):  # type: ignore[misc]
     @pytest.fixture
     def open_store(self, path: Path) -> Callable[[], SqliteStore]:
         return lambda: SqliteStore(path)
+
+
+@pytest.mark.asyncio
+async def test_rows_of_releases_without_replication_load(path: Path) -> None:
+    async with SqliteStore(path) as store:
+        await store.apply([PutObject(FULL, 0)])
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        (text,) = connection.execute("select meta from objects").fetchone()
+        meta = json.loads(text)
+        for field in ("replication", "min_in_sync", "unclean_election", "is_draining"):
+            del meta[field]
+        meta["in_sync"] = [5002, 5001]
+        connection.execute("update objects set meta = ?", (json.dumps(meta),))
+    async with SqliteStore(path) as store:
+        (loaded,) = await store.load()
+    assert loaded.replication == ReplicationState.of_spus((SpuId(5002), SpuId(5001)))
+    assert (loaded.leader_epoch, loaded.min_in_sync, loaded.is_draining) == (7, None, False)
 
 
 @pytest.mark.asyncio

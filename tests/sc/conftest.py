@@ -19,7 +19,11 @@ from fluvio_protocol.metadata.spu import (
     SpuSpec,
     SpuType,
 )
-from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
+from fluvio_protocol.sc_private.register import (
+    PRIVATE_PROTOCOL_VERSION,
+    RegisterSpuRequest,
+    RegisterSpuResponse,
+)
 from fluvio_protocol.sc_private.replica_status import (
     LeaderReport,
     ReplicaRemoved,
@@ -27,7 +31,7 @@ from fluvio_protocol.sc_private.replica_status import (
 )
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
-from fluvio_protocol.types import LeaderEpoch, Offset, SpuId
+from fluvio_protocol.types import DataIncarnation, LeaderEpoch, Offset, SpuId
 from fluvio_sc.app import ScApp
 from fluvio_sc.config import ScConfig, ScTimings
 from fluvio_sc.core.cluster_state import ObjectKey, StoredObject
@@ -115,6 +119,7 @@ class FakeSpu:
 
     def __init__(self, spu_id: int) -> None:
         self.spu_id = SpuId(spu_id)
+        self.incarnation = DataIncarnation(0)
         self.answers = True
         self.replicas: dict[str, ReplicaAssignment] = {}
         self.updates: list[UpdateReplicas] = []
@@ -126,7 +131,9 @@ class FakeSpu:
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
 
-    async def connect(self, port: int, *, protocol_version: int = 1) -> RegisterSpuResponse:
+    async def connect(
+        self, port: int, *, protocol_version: int = PRIVATE_PROTOCOL_VERSION
+    ) -> RegisterSpuResponse:
         self.welcome, self.lost = None, None
 
         def begin(connection: Connection) -> "FakeSpu":
@@ -136,7 +143,10 @@ class FakeSpu:
         await dial("127.0.0.1", port, begin)
         self.send(
             RegisterSpuRequest(
-                protocol_version=protocol_version, spu_id=self.spu_id, platform_version="test"
+                protocol_version=protocol_version,
+                spu_id=self.spu_id,
+                platform_version="test",
+                incarnation=self.incarnation,
             )
         )
         await self.until(lambda: self.welcome is not None)

@@ -87,6 +87,7 @@ from fluvio_sc.core.ports import (
     StoreWrite,
     Written,
 )
+from fluvio_sc.core.replication_state import ReplicationState
 
 OpenStore = Callable[[], AbstractAsyncContextManager[ObjectStore]]
 
@@ -163,7 +164,7 @@ EVERY_KIND = (
         owner=OwnerReference(Kind.TOPIC, "orders", "t-1"),
         finalizers=("fluvio/replicas",),
         leader_epoch=LeaderEpoch(9),
-        in_sync=(SpuId(5001),),
+        replication=ReplicationState.led_by(SpuId(5001)),
     ),
     StoredObject(
         kind=Kind.SPU,

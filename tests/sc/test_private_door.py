@@ -55,7 +55,7 @@ async def test_registration_is_answered_and_everything_pushed(make_cluster: Any)
         assert set(spu.replicas) == {"consumer-offset-0", "t1-0", "t1-1", "t1-2", "t1-3"}
     assigned = first.replicas["t1-0"]
     assert assigned.leader_epoch == 1
-    assert assigned.in_sync == (assigned.leader,)
+    assert [member.spu for member in assigned.in_sync] == [assigned.leader]
     assert assigned.uid == cluster.get(Kind.PARTITION, "t1-0").uid
 
 

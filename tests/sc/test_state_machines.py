@@ -49,10 +49,10 @@ from fluvio_sc.core.cluster_state import (
     StoredObject,
 )
 from fluvio_sc.core.dependents import dependents_of
-from fluvio_sc.core.election import Candidate, elect_leader
 from fluvio_sc.core.reconcile import RECONCILERS
 from fluvio_sc.core.reconcile.partition import reconcile_partition
 from fluvio_sc.core.reconcile.topic import create_topic, missing_system_topics
+from fluvio_sc.core.replication_state import ReplicationState
 from fluvio_sc.core.spu_health import judge_health
 
 SpuMaker = Callable[[int], Any]
@@ -372,7 +372,9 @@ def test_no_in_sync_replica_means_no_leader(make_world: MakeWorld) -> None:
 
 def test_an_in_sync_replica_takes_over_under_the_next_epoch(make_world: MakeWorld) -> None:
     world = served(make_world(1, 2))
-    world.state.put(replace(world.partition("t-0"), in_sync=(SpuId(1), SpuId(2))))
+    world.state.put(
+        replace(world.partition("t-0"), replication=ReplicationState.of_spus((SpuId(1), SpuId(2))))
+    )
     world.disconnect(1)
     world.settle()
     partition = world.partition("t-0")
@@ -385,25 +387,6 @@ def test_an_in_sync_replica_takes_over_under_the_next_epoch(make_world: MakeWorl
     world.report("t-0")
     world.settle()
     assert world.partition("t-0").status.resolution is PartitionResolution.ONLINE
-
-
-@pytest.mark.parametrize(
-    ("candidates", "winner"),
-    [
-        ([], None),
-        ([(1, 1, 5, 0)], 1),
-        ([(1, 1, 5, 0), (2, 1, 9, 1)], 2),
-        ([(1, 2, 5, 0), (2, 1, 9, 1)], 1),
-        ([(1, 1, 5, 1), (2, 1, 5, 0)], 2),
-    ],
-)
-def test_election(candidates: list[tuple[int, int, int, int]], winner: int | None) -> None:
-    made = [
-        Candidate(SpuId(spu_id), LeaderEpoch(epoch), Offset(leo), preference)
-        for spu_id, epoch, leo, preference in candidates
-    ]
-    assert elect_leader(made) == winner
-    assert elect_leader(made[::-1]) == winner
 
 
 # SPUs
@@ -532,7 +515,7 @@ def test_a_partition_alone_is_not_reset_by_a_restart(make_world: MakeWorld) -> N
             spec=PartitionSpec(leader=SpuId(1), replicas=(SpuId(1),)),
             status=PartitionStatus(resolution=PartitionResolution.ONLINE),
             leader_epoch=LeaderEpoch(4),
-            in_sync=(SpuId(1),),
+            replication=ReplicationState.led_by(SpuId(1)),
         )
     )
     world.settle()
@@ -593,7 +576,14 @@ def perform(world: World, step: tuple[Any, ...]) -> None:
         case ("in sync", name):
             for item in list(world.state.of(Kind.PARTITION)):
                 if item.name.startswith(name):
-                    world.state.put(replace(item, in_sync=item.spec.replicas))
+                    world.state.put(
+                        replace(
+                            item,
+                            replication=ReplicationState.of_spus(
+                                item.spec.replicas, version=item.replication.version + 1
+                            ),
+                        )
+                    )
         case ("report", name, leo):
             for item in list(world.state.of(Kind.PARTITION)):
                 if item.name.startswith(name):
@@ -653,7 +643,9 @@ def test_any_history_settles_in_a_sound_state(
 def test_a_leader_change_is_one_action(make_world: MakeWorld) -> None:
     """Leader and epoch must not be written apart: a crash in between would fork the log."""
     world = served(make_world(1, 2))
-    world.state.put(replace(world.partition("t-0"), in_sync=(SpuId(1), SpuId(2))))
+    world.state.put(
+        replace(world.partition("t-0"), replication=ReplicationState.of_spus((SpuId(1), SpuId(2))))
+    )
     spu = world.state.spu(SpuId(1))
     assert spu is not None
     world.do(SetStatus(spu.key, SpuStatus(resolution=OFFLINE), "test"))

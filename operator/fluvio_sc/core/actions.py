@@ -14,12 +14,14 @@ from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.types import LeaderEpoch, SpuId
 from fluvio_sc.core.cluster_state import (
     NO_LEADER_EPOCH,
+    NO_REPLICATION,
     ClusterState,
     ObjectKey,
     OwnerReference,
     StoredObject,
     Tombstone,
 )
+from fluvio_sc.core.replication_state import ReplicationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class CreateObject:
     owner: OwnerReference | None = None
     finalizers: tuple[str, ...] = ()
     leader_epoch: LeaderEpoch = NO_LEADER_EPOCH
-    in_sync: tuple[SpuId, ...] = ()
+    replication: ReplicationState = NO_REPLICATION
+    min_in_sync: int | None = None
+    unclean_election: bool = False
 
     @property
     def key(self) -> ObjectKey:
@@ -69,13 +73,42 @@ class ShowStatus:
 
 @dataclass(frozen=True, slots=True)
 class SetLeader:
-    """Another leader for a partition, under a new epoch."""
+    """Another leadership of a partition: a new epoch, and who is in sync under it."""
 
     key: ObjectKey
     leader: SpuId
     leader_epoch: LeaderEpoch
-    in_sync: tuple[SpuId, ...]
+    replication: ReplicationState
     status: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplication:
+    """Another in-sync set, a refused one, a successor, or a step of a move; the leader stays."""
+
+    key: ObjectKey
+    replicas: tuple[SpuId, ...]
+    replication: ReplicationState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetSafety:
+    """How many replicas a record needs, and whether a leader may lack some."""
+
+    key: ObjectKey
+    min_in_sync: int | None
+    unclean_election: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDraining:
+    """Whether an SPU shall get no further replicas."""
+
+    key: ObjectKey
+    is_draining: bool
     reason: str
 
 
@@ -137,6 +170,9 @@ Action = (
     | SetStatus
     | ShowStatus
     | SetLeader
+    | SetReplication
+    | SetSafety
+    | SetDraining
     | RequestDeletion
     | AddFinalizer
     | RemoveFinalizer
@@ -174,14 +210,18 @@ def apply_action(
             owner=action.owner,
             finalizers=action.finalizers,
             leader_epoch=action.leader_epoch,
-            in_sync=action.in_sync,
+            replication=action.replication,
+            min_in_sync=action.min_in_sync,
+            unclean_election=action.unclean_election,
         )
         state.put(created)
         return Applied(action.key, None, created)
     before = state.find(action.key)
     if before is None:
         raise KeyError(f"{action.key} does not exist")
-    after = _changed(before, action, now_ms)
+    after = changed(before, action, now_ms)
+    if isinstance(action, SetLeader | SetReplication):
+        state.settled_ms[after.uid] = now_ms
     if after.deletion_requested and not after.finalizers:
         state.remove(action.key)
         return Applied(action.key, before, None)
@@ -189,7 +229,8 @@ def apply_action(
     return Applied(action.key, before, after)
 
 
-def _changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
+def changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
+    """What the action makes of the object."""
     match action:
         case SetSpec():
             return replace(before, spec=action.spec, generation=before.generation + 1)
@@ -201,9 +242,25 @@ def _changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
                 spec=replace(before.spec, leader=action.leader),
                 status=action.status,
                 leader_epoch=action.leader_epoch,
-                in_sync=action.in_sync,
+                replication=action.replication,
                 generation=before.generation + 1,
             )
+        case SetReplication():
+            return replace(
+                before,
+                spec=replace(before.spec, replicas=action.replicas),
+                replication=action.replication,
+                generation=before.generation + 1,
+            )
+        case SetSafety():
+            return replace(
+                before,
+                min_in_sync=action.min_in_sync,
+                unclean_election=action.unclean_election,
+                generation=before.generation + 1,
+            )
+        case SetDraining():
+            return replace(before, is_draining=action.is_draining, generation=before.generation + 1)
         case RequestDeletion():
             if before.deletion_requested:
                 return before

@@ -13,11 +13,26 @@ from typing import Any, NamedTuple
 
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import IngressPort, SpuSpec, SpuStatusResolution
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation
 from fluvio_protocol.sc_private.replica_status import LeaderReport
-from fluvio_protocol.types import LeaderEpoch, ReplicaKey, SpuId
+from fluvio_protocol.types import (
+    UNKNOWN_INCARNATION,
+    DataIncarnation,
+    LeaderEpoch,
+    ReplicaKey,
+    SpuId,
+)
+from fluvio_sc.core.replication_state import (
+    MIN_IN_SYNC_DEFAULT,
+    ReplicationState,
+    effective_min_in_sync,
+)
 
 NO_LEADER_EPOCH = LeaderEpoch(0)
 """Of objects that have no leader; the first leadership of a partition is 1."""
+
+NO_REPLICATION = ReplicationState()
+"""Of objects that are no partitions."""
 
 
 class ObjectKey(NamedTuple):
@@ -60,7 +75,12 @@ class StoredObject:
     deletion_since_ms:   when deletion was requested, ms since 1970; 0 when it was not
     generation:          counts the changes of the spec, from 1
     leader_epoch:        of a partition: which leadership; 0 for other kinds
-    in_sync:             of a partition: replicas that may lead without losing records
+    replication:         of a partition: which replicas may lead without losing records, and moves
+    min_in_sync:         of a topic: replicas that a record needs, None: as the cluster says;
+                         of a partition: as its topic or the cluster said, None: one
+    unclean_election:    of a topic and its partitions: a replica that may lack records may lead
+                         when no other can
+    is_draining:         of an SPU: it shall get no further replicas
     tombstones:          of an SPU: replicas it must delete when it returns; empty for other kinds
     is_retained:         of a topic: it is not to be deleted while this says so
     annotations:         free text by name, carried for adapters
@@ -80,7 +100,10 @@ class StoredObject:
     deletion_since_ms: int = 0
     generation: int = 1
     leader_epoch: LeaderEpoch = NO_LEADER_EPOCH
-    in_sync: tuple[SpuId, ...] = ()
+    replication: ReplicationState = NO_REPLICATION
+    min_in_sync: int | None = None
+    unclean_election: bool = False
+    is_draining: bool = False
     tombstones: tuple[Tombstone, ...] = ()
     is_retained: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
@@ -89,6 +112,11 @@ class StoredObject:
     @property
     def key(self) -> ObjectKey:
         return ObjectKey(self.kind, self.name)
+
+    @property
+    def in_sync(self) -> tuple[SpuId, ...]:
+        """Of a partition: SPUs that hold every committed record."""
+        return self.replication.in_sync
 
     @property
     def as_owner(self) -> OwnerReference:
@@ -103,18 +131,22 @@ class CoreTimings:
     spu_silence_ms: int = 90_000
     restart_grace_ms: int = 15_000
     deletion_release_ms: int = 10_000
+    preferred_leader_delay_ms: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SpuObservation:
     """What is known of the session with an SPU.
 
-    session: number of its newest session; sessions are counted from 1 since the controller started
+    session:     number of its newest session; sessions are counted from 1 since the controller
+                 started
+    incarnation: which life of its data it told of when that session began; 0: it did not say
     """
 
     session: int
     connected: bool
     last_heard_ms: int
+    incarnation: DataIncarnation = UNKNOWN_INCARNATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +156,39 @@ class LiveReport:
     spu_id: SpuId
     session: int
     report: LeaderReport
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProposal:
+    """The newest wish for another in-sync set, and who told it in which session."""
+
+    spu_id: SpuId
+    session: int
+    proposal: InSyncProposal
+
+
+@dataclass(frozen=True, slots=True)
+class LiveResignation:
+    """The newest resignation of a leader, and who told it in which session.
+
+    version: of the in-sync set when it was told: if nobody could follow then, it is void
+    """
+
+    spu_id: SpuId
+    session: int
+    version: int
+    resignation: Resignation
+
+
+@dataclass(frozen=True, slots=True)
+class Unfitness:
+    """A replica may lack records that it held.
+
+    leader_epoch: it must not lead under this one, nor count as in sync: a later one settles it
+    """
+
+    leader_epoch: LeaderEpoch
+    reason: str
 
 
 MemberSpec = Callable[[StoredObject, int], SpuSpec]
@@ -138,6 +203,11 @@ class ClusterState:
 
     observations: by SPU id; an SPU without one has not connected since the start
     reports:      by partition name
+    proposals:    by partition name; outdated as soon as the stored version is another
+    resignations: by partition name; outdated as soon as the stored version is another
+    unfit:        by SPU id and partition uid
+    settled_ms:   by partition uid: when leader, in-sync set or successor last changed
+    min_in_sync:  replicas that a record needs, of topics that do not say it
     removals:     by partition uid: the SPUs that have confirmed the removal of its files
     unavailable:  SPUs that cannot run at present whatever their session says, and why
     endpoints:    where clients reach SPUs of groups, by SPU name, as the platform gave it
@@ -151,11 +221,17 @@ class ClusterState:
         started_ms: int = 0,
         timings: CoreTimings | None = None,
         member_spec: MemberSpec | None = None,
+        min_in_sync: int = MIN_IN_SYNC_DEFAULT,
     ) -> None:
         self.started_ms = started_ms
         self.timings = timings or CoreTimings()
         self.observations: dict[SpuId, SpuObservation] = {}
         self.reports: dict[str, LiveReport] = {}
+        self.proposals: dict[str, LiveProposal] = {}
+        self.resignations: dict[str, LiveResignation] = {}
+        self.unfit: dict[tuple[SpuId, str], Unfitness] = {}
+        self.settled_ms: dict[str, int] = {}
+        self.min_in_sync = min_in_sync
         self.removals: dict[str, set[SpuId]] = {}
         self.unavailable: dict[SpuId, str] = {}
         self.endpoints: dict[str, IngressPort] = {}
@@ -189,6 +265,20 @@ class ClusterState:
         """Whether its stored status says so: decisions follow what was persisted."""
         spu = self.spu(spu_id)
         return spu is not None and spu.status.resolution is SpuStatusResolution.ONLINE
+
+    def is_connected(self, spu_id: SpuId) -> bool:
+        """Whether it has a session and its stored status says so."""
+        observed = self.observations.get(spu_id)
+        return observed is not None and observed.connected and self.spu_is_online(spu_id)
+
+    def is_present_session(self, spu_id: SpuId, session: int) -> bool:
+        observed = self.observations.get(spu_id)
+        return observed is not None and observed.connected and observed.session == session
+
+    def incarnation_of(self, spu_id: SpuId) -> DataIncarnation:
+        """Of its data, as it last told; 0 when it did not since the controller started."""
+        observed = self.observations.get(spu_id)
+        return UNKNOWN_INCARNATION if observed is None else observed.incarnation
 
     def children_of(self, owner: StoredObject) -> list[StoredObject]:
         """Objects that belong to this very object, not to an older one of its name."""
@@ -238,6 +328,11 @@ class ClusterState:
         if item.kind is Kind.PARTITION:
             self.removals.pop(item.uid, None)
             self.reports.pop(item.name, None)  # nobody was told of a successor yet
+            self.proposals.pop(item.name, None)
+            self.resignations.pop(item.name, None)
+            self.settled_ms.pop(item.uid, None)
+            for spu_id in item.spec.replicas:
+                self.unfit.pop((spu_id, item.uid), None)
         elif item.kind is Kind.SPU and self.spu(item.spec.id) is None:
             self.observations.pop(item.spec.id, None)
 
@@ -253,3 +348,10 @@ def _discard(index: dict[Any, dict[Any, None]], group: Any, member: Any) -> None
 def replica_key_of(partition: StoredObject) -> ReplicaKey:
     """The key by which SPUs know a partition object."""
     return ReplicaKey.parse(partition.name)
+
+
+def min_in_sync_of(partition: StoredObject) -> int:
+    """In-sync replicas that a record of this partition needs before it is committed."""
+    return effective_min_in_sync(
+        partition.min_in_sync, partition.spec.replicas, partition.replication
+    )

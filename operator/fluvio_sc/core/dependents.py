@@ -22,11 +22,13 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
             if before is None or after is None:
                 return
             if before.deletion_requested == after.deletion_requested and before.spec == after.spec:
-                return
+                return  # what else it says, it hands down itself
             for child in state.children_of(after):
                 yield child.key
         case Kind.PARTITION:
-            if after is None and before is not None:
+            if before is not None and (
+                after is None or after.spec.replicas != before.spec.replicas
+            ):
                 yield from _waiting_for_partition(before, state)
         case Kind.SPU:
             yield from _dependents_of_spu(change, state)
@@ -41,7 +43,10 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
 
 
 def _waiting_for_partition(gone: StoredObject, state: ClusterState) -> Iterable[ObjectKey]:
-    """Its topic, and groups that would be smaller already if it were not for its replicas."""
+    """Its topic, and groups that would be smaller already if it were not for its replicas.
+
+    It is gone, or its replicas were others.
+    """
     if gone.owner is not None:
         yield ObjectKey(gone.owner.kind, gone.owner.name)
     for spu_id in gone.spec.replicas:
@@ -65,6 +70,7 @@ def _dependents_of_spu(change: Applied, state: ClusterState) -> Iterable[ObjectK
         and after is not None
         and before.status == after.status
         and before.spec == after.spec
+        and before.is_draining == after.is_draining
     ):
         return
     for item in (before, after):

@@ -1,52 +1,208 @@
-"""Who leads a partition when its leader is gone.
+"""Who may lead a partition, and who shall when its leader cannot or will not.
 
-Called by `reconcile/partition.py`. Only replicas that were in sync may lead: any other could
-lack records that were acknowledged, and they would be lost. So no winner is a common answer.
+Called by `reconcile/`. Only holders of every committed record may lead: any other could lack
+records that were acknowledged, and they would be lost. So no winner is a common answer. The order,
+each only when the one before has nobody:
+
+    in-sync replicas         the successor that a resigning leader names, then as the replicas stand
+    eligible replicas        see `replication_state`
+    any replica              where the topic allows an unclean election
+    the former leader first  when every holder is known to have lost data: nothing better can come
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
-from fluvio_protocol.types import UNKNOWN_OFFSET, LeaderEpoch, Offset, SpuId
-from fluvio_sc.core.cluster_state import ClusterState, StoredObject
+from fluvio_protocol.sc_private.in_sync import InSyncReplica, Resignation
+from fluvio_protocol.types import UNKNOWN_INCARNATION, LeaderEpoch, SpuId
+from fluvio_sc.core.cluster_state import ClusterState, StoredObject, min_in_sync_of
+from fluvio_sc.core.replication_state import ReplicationState
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An in-sync replica on an SPU that is online.
+class Election:
+    """Who leads, and what the sets are under the next epoch."""
 
-    leader_epoch, log_end_offset: the newest leadership it holds records of, and how far
-    preference: its position among the partition's replicas; lower is preferred
-    """
-
-    spu_id: SpuId
-    leader_epoch: LeaderEpoch
-    log_end_offset: Offset
-    preference: int
+    winner: SpuId
+    replication: ReplicationState
+    reason: str
 
 
-def elect_leader(candidates: Iterable[Candidate]) -> SpuId | None:
-    """The candidate that holds most: highest epoch, then longest log, then most preferred."""
-    best = max(
-        candidates,
-        key=lambda c: (c.leader_epoch, c.log_end_offset, -c.preference),
-        default=None,
+# How one replica stands.
+
+
+def has_lost_data(holder: InSyncReplica, state: ClusterState) -> bool:
+    """Whether the SPU came with other data than it had when it joined. Unknown: it has not."""
+    observed = state.observations.get(holder.spu)
+    return (
+        observed is not None
+        and holder.incarnation != UNKNOWN_INCARNATION
+        and observed.incarnation != holder.incarnation
     )
-    return None if best is None else best.spu_id
 
 
-def candidates_for(partition: StoredObject, state: ClusterState) -> list[Candidate]:
-    """In-sync replicas other than the present leader whose SPU is online."""
-    known = {status.spu: status.leo for status in partition.status.replicas}
-    return [
-        Candidate(
-            spu_id=spu_id,
-            leader_epoch=partition.leader_epoch,
-            log_end_offset=known.get(spu_id, UNKNOWN_OFFSET),
-            preference=preference,
-        )
-        for preference, spu_id in enumerate(partition.spec.replicas)
-        if spu_id != partition.spec.leader
-        and spu_id in partition.in_sync
-        and state.spu_is_online(spu_id)
-    ]
+def is_unfit(spu_id: SpuId, partition: StoredObject, state: ClusterState) -> bool:
+    """Whether its log showed signs of loss, and no later leadership has mended it."""
+    told = state.unfit.get((spu_id, partition.uid))
+    return told is not None and told.leader_epoch >= partition.leader_epoch
+
+
+def invalid_replicas(partition: StoredObject, state: ClusterState) -> set[SpuId]:
+    """Replicas that are known to lack, or that may lack, what they held."""
+    found = {spu_id for spu_id in partition.spec.replicas if is_unfit(spu_id, partition, state)}
+    found.update(
+        holder.spu for holder in partition.replication.holders if has_lost_data(holder, state)
+    )
+    return found
+
+
+def may_lead(holder: InSyncReplica, partition: StoredObject, state: ClusterState) -> bool:
+    """Whether it is there, with the data that it joined with."""
+    if not state.spu_is_online(holder.spu) or is_unfit(holder.spu, partition, state):
+        return False
+    observed = state.observations.get(holder.spu)
+    if observed is None:  # the controller has just started: it is believed, its data is not
+        return holder.incarnation == UNKNOWN_INCARNATION
+    return observed.connected and not has_lost_data(holder, state)
+
+
+def leader_problem(partition: StoredObject, state: ClusterState) -> str | None:
+    """Why the leader must not go on under its epoch; None: it may."""
+    leader = partition.spec.leader
+    if not state.spu_is_online(leader):
+        return f"spu {leader} is offline"
+    if is_unfit(leader, partition, state):
+        return f"spu {leader} is unfit: {state.unfit[leader, partition.uid].reason}"
+    member = partition.replication.member(leader)
+    if member is not None and has_lost_data(member, state):
+        return f"spu {leader} has lost data"
+    return None
+
+
+def resignation_of(partition: StoredObject, state: ClusterState) -> Resignation | None:
+    """The leader's wish to end its present leadership."""
+    live = state.resignations.get(partition.name)
+    if (
+        live is None
+        or live.spu_id != partition.spec.leader
+        or live.resignation.leader_epoch != partition.leader_epoch
+        or live.version != partition.replication.version
+        or not state.is_present_session(live.spu_id, live.session)
+    ):
+        return None
+    return live.resignation
+
+
+def next_epoch(partition: StoredObject, state: ClusterState) -> LeaderEpoch:
+    """Of the next leadership; later than any that an unfit replica must not lead under."""
+    known = [partition.leader_epoch]
+    for spu_id in partition.spec.replicas:
+        told = state.unfit.get((spu_id, partition.uid))
+        if told is not None:
+            known.append(told.leader_epoch)
+    return LeaderEpoch(max(known) + 1)
+
+
+# Who wins.
+
+
+def elect(partition: StoredObject, state: ClusterState) -> Election | None:
+    """A leader instead of the present one, which cannot go on; None: nobody may lead."""
+    replication, leader = partition.replication, partition.spec.leader
+    invalid = invalid_replicas(partition, state)
+    minimum = min_in_sync_of(partition)
+    winner = _first(partition, replication.members, state, other_than=leader)
+    if winner is not None:
+        staying = [
+            member
+            for member in replication.members
+            if member.spu != leader and member.spu not in invalid
+        ]
+        changed = replication.with_members(staying, minimum=minimum, invalid=invalid)
+        return _election(winner, changed, f"spu {winner.spu} was in sync")
+    winner = _first(partition, replication.eligible, state, other_than=leader)
+    if winner is not None:
+        changed = replication.with_members((winner,), minimum=minimum, invalid=invalid)
+        reason = f"spu {winner.spu} held every committed record when it left the in-sync set"
+        return _election(winner, changed, reason)
+    if partition.unclean_election:
+        return _elect_any(partition, state)
+    return _last_resort(partition, state, invalid)
+
+
+def elect_in_sync(
+    partition: StoredObject, state: ClusterState, preferred: SpuId | None = None
+) -> Election | None:
+    """Another in-sync replica; the present leader stays in the set."""
+    replication, leader = partition.replication, partition.spec.leader
+    winner = _first(partition, replication.members, state, other_than=leader, first=preferred)
+    if winner is None:
+        return None
+    invalid = invalid_replicas(partition, state)
+    staying = [member for member in replication.members if member.spu not in invalid]
+    minimum = min_in_sync_of(partition)
+    changed = replication.with_members(staying, minimum=minimum, invalid=invalid)
+    return _election(winner, changed, f"spu {winner.spu} is in sync")
+
+
+def elect_unclean(partition: StoredObject, spu_id: SpuId, state: ClusterState) -> Election:
+    """This one, whatever it lacks."""
+    changed = partition.replication.only(spu_id, state.incarnation_of(spu_id))
+    reason = f"UNCLEAN: spu {spu_id} leads as it is, acknowledged records may be lost"
+    return Election(spu_id, changed, reason)
+
+
+def _elect_any(partition: StoredObject, state: ClusterState) -> Election | None:
+    holders = [holder.spu for holder in partition.replication.holders]
+    order = [partition.spec.leader, *holders, *partition.spec.replicas]
+    for spu_id in order:
+        if spu_id in partition.spec.replicas and state.is_connected(spu_id):
+            return elect_unclean(partition, spu_id, state)
+    return None
+
+
+def _last_resort(
+    partition: StoredObject, state: ClusterState, invalid: Collection[SpuId]
+) -> Election | None:
+    """When no holder can come back whole, waiting helps nobody."""
+    replication = partition.replication
+    if not replication.holders or any(item.spu not in invalid for item in replication.holders):
+        return None
+    holders = {holder.spu for holder in replication.holders}
+    observed = state.observations.get(partition.spec.leader)
+    if (
+        observed is not None
+        and observed.connected
+        and not state.is_connected(partition.spec.leader)
+    ):
+        return None  # it is just coming back
+    for spu_id in dict.fromkeys([partition.spec.leader, *partition.spec.replicas]):
+        if spu_id in holders and state.is_connected(spu_id):
+            changed = replication.only(spu_id, state.incarnation_of(spu_id))
+            reason = (
+                f"LAST RESORT: every replica that held all committed records has lost data, spu "
+                f"{spu_id} leads with what it has; records that were not synced may be lost"
+            )
+            return Election(spu_id, changed, reason)
+    return None
+
+
+def _first(
+    partition: StoredObject,
+    holders: Iterable[InSyncReplica],
+    state: ClusterState,
+    *,
+    other_than: SpuId,
+    first: SpuId | None = None,
+) -> InSyncReplica | None:
+    by_spu = {holder.spu: holder for holder in holders if holder.spu != other_than}
+    order = [*partition.spec.replicas] if first is None else [first, *partition.spec.replicas]
+    for spu_id in order:
+        holder = by_spu.get(spu_id)
+        if holder is not None and may_lead(holder, partition, state):
+            return holder
+    return None
+
+
+def _election(winner: InSyncReplica, changed: ReplicationState, reason: str) -> Election:
+    return Election(winner.spu, replace(changed, successor=None), reason)

@@ -10,9 +10,25 @@ from dataclasses import dataclass, field, replace
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionResolution
 from fluvio_protocol.metadata.spu import IngressPort
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation, UnfitReplica
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
-from fluvio_protocol.types import SpuId
-from fluvio_sc.core.cluster_state import ClusterState, LiveReport, ObjectKey, SpuObservation
+from fluvio_protocol.types import (
+    UNKNOWN_INCARNATION,
+    DataIncarnation,
+    LeaderEpoch,
+    ReplicaKey,
+    SpuId,
+)
+from fluvio_sc.core.cluster_state import (
+    ClusterState,
+    LiveProposal,
+    LiveReport,
+    LiveResignation,
+    ObjectKey,
+    SpuObservation,
+    StoredObject,
+    Unfitness,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +40,21 @@ class News:
 
 
 def observe_connection(
-    state: ClusterState, spu_id: SpuId, session: int, now_ms: int
+    state: ClusterState,
+    spu_id: SpuId,
+    session: int,
+    now_ms: int,
+    incarnation: DataIncarnation = UNKNOWN_INCARNATION,
 ) -> list[ObjectKey]:
-    """A session begins. What was reported in an older one does not count any more."""
+    """A session begins. What was told in an older one does not count any more.
+
+    It concerns the partitions there as well: the SPU may have come without some of its data.
+    """
     state.observations[spu_id] = SpuObservation(
-        session=session, connected=True, last_heard_ms=now_ms
+        session=session, connected=True, last_heard_ms=now_ms, incarnation=incarnation
     )
-    return _key_of_spu(state, spu_id)
+    names = state.partitions_on(spu_id)
+    return [*_key_of_spu(state, spu_id), *(ObjectKey(Kind.PARTITION, name) for name in names)]
 
 
 def observe_life(state: ClusterState, spu_id: SpuId, session: int, now_ms: int) -> list[ObjectKey]:
@@ -84,6 +108,74 @@ def observe_reports(
     return news
 
 
+def observe_in_sync_proposals(
+    state: ClusterState, spu_id: SpuId, session: int, proposals: Iterable[InSyncProposal]
+) -> list[ObjectKey]:
+    """A leader wants other in-sync sets. Ignored: what is outdated already."""
+    concerned = []
+    for proposal in proposals:
+        partition = _led(state, spu_id, session, proposal.key, proposal.leader_epoch)
+        if partition is None or partition.replication.version != proposal.version:
+            continue
+        state.proposals[partition.name] = LiveProposal(spu_id, session, proposal)
+        concerned.append(partition.key)
+    return concerned
+
+
+def observe_resignations(
+    state: ClusterState, spu_id: SpuId, session: int, resignations: Iterable[Resignation]
+) -> list[ObjectKey]:
+    """A leader gives leaderships up. Ignored: those that are over already."""
+    concerned = []
+    for resignation in resignations:
+        partition = _led(state, spu_id, session, resignation.key, resignation.leader_epoch)
+        if partition is not None:
+            version = partition.replication.version
+            live = LiveResignation(spu_id, session, version, resignation)
+            state.resignations[partition.name] = live
+            concerned.append(partition.key)
+    return concerned
+
+
+def observe_unfit(
+    state: ClusterState, spu_id: SpuId, session: int, replicas: Iterable[UnfitReplica]
+) -> list[ObjectKey]:
+    """Logs there show signs of loss. Of a holder, what it holds under the present epoch is meant.
+
+    A holder that knows of an older epoch only is a holder because of what it had before.
+    """
+    concerned: list[ObjectKey] = []
+    if not state.is_present_session(spu_id, session):
+        return concerned
+    for unfit in replicas:
+        partition = state.get(Kind.PARTITION, str(unfit.key))
+        if partition is None or partition.uid != unfit.uid:
+            continue
+        if spu_id not in partition.spec.replicas:
+            continue
+        epoch = unfit.leader_epoch
+        if any(holder.spu == spu_id for holder in partition.replication.holders):
+            epoch = LeaderEpoch(max(epoch, partition.leader_epoch))
+        state.unfit[spu_id, partition.uid] = Unfitness(epoch, unfit.reason)
+        concerned.append(partition.key)
+    return concerned
+
+
+def _led(
+    state: ClusterState, spu_id: SpuId, session: int, key: ReplicaKey, leader_epoch: LeaderEpoch
+) -> StoredObject | None:
+    """The partition, if this SPU leads it in this session under this epoch."""
+    partition = state.get(Kind.PARTITION, str(key))
+    if (
+        partition is None
+        or partition.spec.leader != spu_id
+        or partition.leader_epoch != leader_epoch
+        or not state.is_present_session(spu_id, session)
+    ):
+        return None
+    return partition
+
+
 def observe_removal(state: ClusterState, spu_id: SpuId, removed: ReplicaRemoved) -> list[ObjectKey]:
     """An SPU has deleted the files of a replica. Ignored unless somebody waits for it."""
     concerned = []
@@ -91,8 +183,10 @@ def observe_removal(state: ClusterState, spu_id: SpuId, removed: ReplicaRemoved)
     if (
         partition is not None
         and partition.uid == removed.uid
-        and partition.deletion_requested
-        and spu_id in partition.spec.replicas
+        and (
+            (partition.deletion_requested and spu_id in partition.spec.replicas)
+            or spu_id in partition.replication.leaving
+        )
     ):
         concerned.append(partition.key)
     spu = state.spu(spu_id)

@@ -66,14 +66,14 @@ def place_replicas(
 ) -> Placement | Shortage:
     """Rows for partitions 0..partitions-1; all of them or none.
 
-    kept_rows: rows that exist already; one with `replication_factor` entries stays as it is
+    kept_rows: rows that exist already; they stay as they are
     roles:     roles taken by existing partitions; changed by what is placed here
     """
     online = sorted(spus, key=lambda spu: spu.id)
     rows = {
         PartitionId(number): kept_rows[PartitionId(number)]
         for number in range(partitions)
-        if len(kept_rows.get(PartitionId(number), ())) == replication_factor
+        if PartitionId(number) in kept_rows
     }
     missing = [PartitionId(number) for number in range(partitions) if number not in rows]
     if missing and len(online) < replication_factor:

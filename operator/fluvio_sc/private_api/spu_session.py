@@ -5,7 +5,8 @@
      | <------------ RegisterSpuResponse |
      | <- UpdateSpus, UpdateReplicas (full)
      | <- UpdateSpus, UpdateReplicas (what changed)        after every publication
-     | ReplicaStatusReport, ReplicaRemoved ->              each is a sign of life
+     | ReplicaStatusReport, ReplicaRemoved ->              each is a sign of life,
+     | ProposeInSync, ResignLeadership, ReportUnfit ->     answered by UpdateReplicas alone
 
 Everything pushed was published, so it was stored before. What was sent is remembered per
 partition, and only differences are sent: offsets that change cost nothing here. While the SPU is
@@ -27,6 +28,7 @@ from fluvio_protocol.codec import Message, Reader, decode
 from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import SpuSpec
+from fluvio_protocol.sc_private.in_sync import ProposeInSync, ReportUnfit, ResignLeadership
 from fluvio_protocol.sc_private.register import (
     PRIVATE_PROTOCOL_VERSION,
     RegisterSpuRequest,
@@ -37,7 +39,7 @@ from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateR
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
 from fluvio_protocol.types import SpuId
 from fluvio_sc.core.cluster_state import StoredObject
-from fluvio_sc.core.replica_assignment import assignment_of_tombstone
+from fluvio_sc.core.replica_assignment import assignment_of_tombstone, removal_of
 from fluvio_sc.memory_store import Publication
 from fluvio_socket.connection import Connection
 
@@ -102,6 +104,12 @@ class SpuSession:
                 self.replicas_reported(self._spu_id, decode(ReplicaStatusReport, reader, 0))
             case ReplicaRemoved.api_key:
                 self.replica_removed(self._spu_id, decode(ReplicaRemoved, reader, 0))
+            case ProposeInSync.api_key:
+                self.in_sync_proposed(self._spu_id, decode(ProposeInSync, reader, 0))
+            case ResignLeadership.api_key:
+                self.leadership_resigned(self._spu_id, decode(ResignLeadership, reader, 0))
+            case ReportUnfit.api_key:
+                self.replicas_unfit(self._spu_id, decode(ReportUnfit, reader, 0))
             case unknown:
                 raise RemoteProtocolError(f"unknown request {unknown} at the private door")
 
@@ -125,7 +133,7 @@ class SpuSession:
         assert spu is not None  # otherwise it is refused
         self._spu_id, self._spu_uid = request.spu_id, spu.uid
         self._service.session_begins(request.spu_id, self)
-        self._number = self._service.controller.spu_connected(request.spu_id)
+        self._number = self._service.controller.spu_connected(request.spu_id, request.incarnation)
         interval_ms = self._service.timings.heartbeat_interval_ms
         self._answer(RegisterSpuResponse(heartbeat_interval_ms=interval_ms), correlation_id)
         self._service.memory_store.subscribe(_KINDS, self._published)
@@ -147,6 +155,21 @@ class SpuSession:
         """The files of a deleted partition are gone there."""
         self._service.controller.spu_heard(spu_id, self._number)
         self._service.controller.replica_removed(spu_id, removed)
+
+    def in_sync_proposed(self, spu_id: SpuId, request: ProposeInSync) -> None:
+        """Other in-sync sets that the SPU wants for partitions it leads."""
+        self._service.controller.spu_heard(spu_id, self._number)
+        self._service.controller.in_sync_proposed(spu_id, self._number, request.proposals)
+
+    def leadership_resigned(self, spu_id: SpuId, request: ResignLeadership) -> None:
+        """Leaderships that the SPU gives up."""
+        self._service.controller.spu_heard(spu_id, self._number)
+        self._service.controller.leadership_resigned(spu_id, self._number, request.resignations)
+
+    def replicas_unfit(self, spu_id: SpuId, request: ReportUnfit) -> None:
+        """Replicas there that may lack records."""
+        self._service.controller.spu_heard(spu_id, self._number)
+        self._service.controller.replicas_unfit(spu_id, self._number, request.replicas)
 
     def _refusal(self, request: RegisterSpuRequest) -> str | None:
         if self._spu_id is not None:
@@ -246,6 +269,8 @@ class SpuSession:
         if partition is None:
             self._service.forget_assignment(name)
             return None
+        if self._spu_id is not None and self._spu_id in partition.replication.leaving:
+            return removal_of(partition, self._spu_id)
         return self._service.assignment_of(partition)
 
     def _send(self, request: Message) -> None:

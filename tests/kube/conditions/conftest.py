@@ -33,6 +33,7 @@ from fluvio_protocol.metadata.topic import (
 )
 from fluvio_protocol.types import LeaderEpoch, SpuId
 from fluvio_sc.core.cluster_state import StoredObject
+from fluvio_sc.core.replication_state import ReplicationState
 
 Make = Callable[..., StoredObject]
 Said = Callable[[Iterable[Condition]], dict[str, str]]
@@ -55,7 +56,7 @@ def make_partition(
         spec=PartitionSpec(leader=SpuId(leader), replicas=tuple(map(SpuId, replicas))),
         status=PartitionStatus(resolution=resolution),
         leader_epoch=LeaderEpoch(7),
-        in_sync=tuple(map(SpuId, in_sync)),
+        replication=ReplicationState.of_spus(map(SpuId, in_sync)),
         **rest,
     )
 

@@ -48,6 +48,7 @@ from fluvio_protocol.metadata.topic import (
 )
 from fluvio_protocol.types import LeaderEpoch, Offset, SpuId
 from fluvio_sc.core.cluster_state import ObjectKey, OwnerReference, StoredObject
+from fluvio_sc.core.replication_state import ReplicationState
 from fluvio_sc.memory_store import MemoryStore
 
 _spec = importlib.util.spec_from_file_location(
@@ -150,7 +151,7 @@ def make_partition(
         ),
         owner=OwnerReference(Kind.TOPIC, "orders", "uid-orders"),
         leader_epoch=LeaderEpoch(2),
-        in_sync=(SpuId(0), SpuId(1)),
+        replication=ReplicationState.of_spus((SpuId(0), SpuId(1))),
     )
 
 

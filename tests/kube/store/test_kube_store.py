@@ -24,6 +24,7 @@ from fluvio_sc.core.cluster_state import ObjectKey, OwnerReference, StoredObject
 from fluvio_sc.core.ports import Conflict, NotWritten, PutObject, RemoveObject, Written
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
 from fluvio_sc.core.reconcile.topic import PARTITIONS_FINALIZER
+from fluvio_sc.core.replication_state import ReplicationState
 
 _spec = importlib.util.spec_from_file_location(
     "api_server", Path(__file__).with_name("api_server.py")
@@ -97,7 +98,7 @@ def partition(owner: StoredObject, number: int = 0) -> StoredObject:
         owner=owner.as_owner,
         finalizers=(REPLICAS_FINALIZER,),
         leader_epoch=LeaderEpoch(1),
-        in_sync=(SpuId(1),),
+        replication=ReplicationState.led_by(SpuId(1)),
     )
 
 
@@ -146,7 +147,7 @@ async def test_an_election_is_one_write() -> None:
             uid=outcomes[1].uid,
             spec=replace(partition(made).spec, leader=SpuId(2)),
             leader_epoch=LeaderEpoch(2),
-            in_sync=(SpuId(2),),
+            replication=ReplicationState.led_by(SpuId(2)),
         )
         count = len(parts.server.requests)
         await parts.write(PutObject(elected, outcomes[1].resource_version))

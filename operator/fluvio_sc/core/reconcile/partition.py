@@ -1,10 +1,10 @@
-"""A partition: follow its leader's reports, elect another when the leader goes, wait for its
+"""A partition: follow its leader's reports, give it leaders and in-sync replicas, wait for its
 files to go when it is deleted.
 
     Offline ---> Online               the leader has opened it and reports under this epoch
     Online <---> OutOfStorage         as the leader says
-    Online, OutOfStorage ---> LeaderOffline    no in-sync replica is online
-                         ---> ElectionLeaderFound   another leads, under the next epoch
+    Online, OutOfStorage ---> LeaderOffline    the leader cannot go on, and nobody may lead
+                         ---> ElectionLeaderFound   a leadership begins, under the next epoch
     LeaderOffline, ElectionLeaderFound ---> Online     its leader reports
 
 Offsets and sizes are shown, not stored: a report that changes nothing else costs no write.
@@ -19,16 +19,16 @@ from fluvio_protocol.metadata.partition import (
     ReplicaStatus,
 )
 from fluvio_protocol.sc_private.replica_status import LeaderReport
-from fluvio_protocol.types import UNKNOWN_OFFSET, LeaderEpoch, Offset, SpuId
+from fluvio_protocol.types import UNKNOWN_OFFSET, Offset, SpuId
 from fluvio_sc.core.actions import (
     AddTombstone,
     Decision,
     RemoveFinalizer,
     RequestDeletion,
-    SetLeader,
     SetStatus,
     ShowStatus,
     WakeAt,
+    changed,
 )
 from fluvio_sc.core.cluster_state import (
     ClusterState,
@@ -36,11 +36,17 @@ from fluvio_sc.core.cluster_state import (
     Tombstone,
     replica_key_of,
 )
-from fluvio_sc.core.election import candidates_for, elect_leader
+from fluvio_sc.core.election import leader_problem
+from fluvio_sc.core.reconcile.in_sync import in_sync_step
+from fluvio_sc.core.reconcile.leadership import leadership_step, successor_step
+from fluvio_sc.core.reconcile.replica_move import move_step
 
 REPLICAS_FINALIZER = "fluvio/replicas"
 """A partition stays until the files of its replicas are gone, or will surely go. Every partition
 that we made has it from the first moment."""
+
+STEPS_MAX = 32
+"""More than follow from each other: an election, a set, and the steps of a move."""
 
 _SERVED = (PartitionResolution.ONLINE, PartitionResolution.OUT_OF_STORAGE)
 
@@ -55,9 +61,22 @@ def reconcile_partition(
         return []
     if REPLICAS_FINALIZER in partition.finalizers and not _topic_stands(partition, state):
         return [RequestDeletion(partition.key, "its topic is gone")]
-    if state.spu_is_online(partition.spec.leader):
-        return _follow_leader(partition, state)
-    return _replace_leader(partition, state)
+    decisions: list[Decision] = []
+    since_ms = max(state.started_ms, state.settled_ms.get(partition.uid, 0))
+    for _ in range(STEPS_MAX):
+        step = (
+            leadership_step(partition, state)
+            or in_sync_step(partition, state)
+            or move_step(partition, state)
+            or successor_step(partition, state, since_ms, now_ms)
+        )
+        if step is not None:
+            decisions.append(step)
+        if step is None or isinstance(step, WakeAt):
+            return decisions + _follow_leader(partition, state)
+        partition = changed(partition, step, now_ms)
+        since_ms = now_ms
+    raise AssertionError(f"{partition.name} does not settle: {decisions[-2:]}")
 
 
 def _topic_stands(partition: StoredObject, state: ClusterState) -> bool:
@@ -82,6 +101,13 @@ def current_report(partition: StoredObject, state: ClusterState) -> LeaderReport
 
 
 def _follow_leader(partition: StoredObject, state: ClusterState) -> list[Decision]:
+    problem = leader_problem(partition, state)
+    if problem is not None:
+        if partition.status.resolution not in _SERVED:
+            return []
+        status = replace(partition.status, resolution=PartitionResolution.LEADER_OFFLINE)
+        reason = f"{problem}, and no replica that holds every record may lead"
+        return [SetStatus(partition.key, status, reason)]
     report = current_report(partition, state)
     if report is None:
         # A leader that is online and has not spoken yet: after a restart of the controller it
@@ -137,28 +163,6 @@ def _known(new: Offset, old: Offset) -> Offset:
     return old if new == UNKNOWN_OFFSET else new
 
 
-def _replace_leader(partition: StoredObject, state: ClusterState) -> list[Decision]:
-    leader = partition.spec.leader
-    successor = elect_leader(candidates_for(partition, state))
-    if successor is not None:
-        status = replace(partition.status, resolution=PartitionResolution.ELECTION_LEADER_FOUND)
-        return [
-            SetLeader(
-                partition.key,
-                successor,
-                LeaderEpoch(partition.leader_epoch + 1),
-                tuple(spu_id for spu_id in partition.in_sync if spu_id != leader),
-                status,
-                f"spu {leader} is offline, spu {successor} was in sync",
-            )
-        ]
-    if partition.status.resolution in _SERVED:
-        status = replace(partition.status, resolution=PartitionResolution.LEADER_OFFLINE)
-        reason = f"spu {leader} is offline, no other in-sync replica is online"
-        return [SetStatus(partition.key, status, reason)]
-    return []
-
-
 def _wait_for_removal(partition: StoredObject, state: ClusterState, now_ms: int) -> list[Decision]:
     """Until every replica's files are gone: confirmed, or promised by a tombstone, or nobody's.
 
@@ -171,7 +175,7 @@ def _wait_for_removal(partition: StoredObject, state: ClusterState, now_ms: int)
         decisions.append(SetStatus(partition.key, status, "deletion requested"))
     release_at_ms = partition.deletion_since_ms + state.timings.deletion_release_ms
     waiting = False
-    for spu_id in partition.spec.replicas:
+    for spu_id in (*partition.spec.replicas, *partition.replication.leaving):
         if _is_settled(partition, spu_id, state):
             continue
         if state.spu_is_online(spu_id) and now_ms < release_at_ms:

@@ -39,12 +39,14 @@ from fluvio_sc.core.actions import (
     Decision,
     RemoveFinalizer,
     RequestDeletion,
+    SetSafety,
     SetSpec,
     SetStatus,
 )
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
 from fluvio_sc.core.reconcile.spu_group import is_leaving
+from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT, ReplicationState
 from fluvio_sc.core.scheduler import (
     EligibleSpu,
     Placement,
@@ -110,12 +112,27 @@ def reconcile_topic(topic: StoredObject, state: ClusterState, now_ms: int) -> li
 
 
 def _rows_of(topic: StoredObject, state: ClusterState) -> Mapping[PartitionId, ReplicaRow]:
-    """Where its partitions are. They know best: a store may write a topic's status after them."""
-    rows = dict(topic.status.replica_map)
+    """Where its partitions are. They know best: a store may write a topic's status after them.
+
+    Of a partition that does not exist yet, its row counts only if it is as the spec wants it.
+    """
+    wanted = _replication_factor(topic.spec)
+    rows = {number: row for number, row in topic.status.replica_map.items() if len(row) == wanted}
     for child in state.children_of(topic):
         if child.kind is Kind.PARTITION and not child.problem:
             rows[replica_key_of(child).partition] = child.spec.replicas
     return dict(sorted(rows.items()))
+
+
+def _replication_factor(spec: TopicSpec) -> int | None:
+    """Replicas of each partition; None where the user says which."""
+    match spec.replicas:
+        case ComputedReplicas(replication_factor=factor):
+            return factor
+        case MirrorReplicas():
+            return 1
+        case _:
+            return None
 
 
 def place_topic(
@@ -124,12 +141,17 @@ def place_topic(
     """Rows for all partitions of a valid topic; those in `kept_rows` do not move."""
     match spec.replicas:
         case AssignedReplicas(maps=maps):
+            rows = {row.id: kept_rows.get(row.id, row.replicas) for row in maps}
             unknown = sorted(
-                {spu_id for row in maps for spu_id in row.replicas if state.spu(spu_id) is None}
+                spu_id
+                for number, row in rows.items()
+                if number not in kept_rows
+                for spu_id in row
+                if state.spu(spu_id) is None
             )
             if unknown:
                 return Shortage(f"invalid spu id: {unknown[0]}")
-            return Placement({row.id: row.replicas for row in maps})
+            return Placement(rows)
         case ComputedReplicas() as computed:
             return _place(
                 computed.partitions,
@@ -144,6 +166,11 @@ def place_topic(
             assert_never(spec.replicas)
 
 
+def may_get_replicas(spu: StoredObject, state: ClusterState) -> bool:
+    """Whether an SPU is there, and is to stay."""
+    return state.spu_is_online(spu.spec.id) and not spu.is_draining and not is_leaving(spu, state)
+
+
 def _place(
     partitions: int,
     replication_factor: int,
@@ -152,10 +179,7 @@ def _place(
     *,
     ignore_racks: bool,
 ) -> Placement | Shortage:
-    complete = all(
-        len(kept_rows.get(PartitionId(number), ())) == replication_factor
-        for number in range(partitions)
-    )
+    complete = all(PartitionId(number) in kept_rows for number in range(partitions))
     if complete:  # the usual case at a resync: do not count the roles of the whole cluster
         return Placement(
             {PartitionId(number): kept_rows[PartitionId(number)] for number in range(partitions)}
@@ -167,7 +191,7 @@ def _place(
         spus=[
             EligibleSpu(spu.spec.id, spu.spec.rack)
             for spu in state.of(Kind.SPU)
-            if state.spu_is_online(spu.spec.id) and not is_leaving(spu, state)
+            if may_get_replicas(spu, state)
         ],
         roles=RoleCounts(partition.spec.replicas for partition in state.of(Kind.PARTITION)),
         ignore_racks=ignore_racks,
@@ -244,7 +268,9 @@ def _partitions(
                     owner=topic.as_owner,
                     finalizers=(REPLICAS_FINALIZER,),
                     leader_epoch=FIRST_LEADER_EPOCH,
-                    in_sync=(row[0],),
+                    replication=ReplicationState.led_by(row[0], state.incarnation_of(row[0])),
+                    min_in_sync=topic.min_in_sync or state.min_in_sync,
+                    unclean_election=topic.unclean_election,
                     reason=f"partition of topic {topic.name}",
                 )
             )
@@ -254,6 +280,9 @@ def _partitions(
         spec = _partition_spec(topic.spec, partition.spec.leader, partition.spec.replicas, mirror)
         if spec != partition.spec:
             decisions.append(SetSpec(partition.key, spec, "settings of the topic changed"))
+        safety = (topic.min_in_sync or state.min_in_sync, topic.unclean_election)
+        if safety != (partition.min_in_sync or MIN_IN_SYNC_DEFAULT, partition.unclean_election):
+            decisions.append(SetSafety(partition.key, *safety, "as the topic or the cluster says"))
     return decisions
 
 
