@@ -122,6 +122,7 @@ class FakeDisk:
         self.bytes_read = 0
         self.failures: dict[str, list[OSError]] = defaultdict(list)
         self.kill_after_bytes: int | None = None
+        self.kill_after_calls: int | None = None
         self.preallocation_works = True
 
     # misbehaviour
@@ -134,10 +135,15 @@ class FakeDisk:
         """The process ends when it has written so many more bytes into log files."""
         self.kill_after_bytes = after_bytes
 
+    def kill_in_call(self, number: int) -> None:
+        """The process ends instead of making the call with that number from here, 0 the next."""
+        self.kill_after_calls = number
+
     def restart_process(self) -> None:
         """Descriptors are gone, the page cache is not."""
         self.open_files.clear()
         self.kill_after_bytes = None
+        self.kill_after_calls = None
         self.failures.clear()
 
     def lose_power(self, random: Random) -> None:
@@ -332,6 +338,10 @@ class FakeDisk:
 
     def _enter(self, call: str) -> None:
         self.calls[call] += 1
+        if self.kill_after_calls is not None:
+            self.kill_after_calls -= 1
+            if self.kill_after_calls < 0:
+                raise Killed
         if self.failures[call]:
             raise self.failures[call].pop(0)
 

@@ -108,6 +108,11 @@ class LogTwin:
     def drop_first_segments(self, count: int) -> None:
         del self.bases[:count]
 
+    def restart_at(self, offset: int) -> None:
+        self.batches = {}
+        self.bases = [offset]
+        self.end = offset
+
     def truncate(self, end: int) -> None:
         whole = [base + count for base, (_, count) in self.batches.items() if base + count <= end]
         self.end = max([self.start, *whole])

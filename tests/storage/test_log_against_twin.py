@@ -242,6 +242,64 @@ class LogAndTwin(RuleBasedStateMachine):
         # Until it is synced, a power cut may bring back what was cut off.
         self.sync()
 
+    @rule(ahead=st.integers(-400, 400))
+    def restart_at(self, ahead: int) -> None:
+        offset = max(0, self.twin.end + ahead)
+        self.log.restart_at(Offset(offset))
+        self.twin.restart_at(offset)
+        self.refused.clear()
+        self.durable = self.high_watermark = offset
+        assert self.log.high_watermark == self.log.durable_offset == offset
+        assert self.log.unsynced_bytes == 0
+
+    @rule(ahead=st.integers(0, 400), calls=st.integers(0, 40), power=st.none() | st.integers(0, 99))
+    def crash_in_restart(self, ahead: int, calls: int, power: int | None) -> None:
+        """Shorter, or empty, or done; and nothing that is left is wrong."""
+        offset = self.twin.end + ahead
+        self.disk.kill_in_call(calls)
+        with suppress(Killed):
+            self.log.restart_at(Offset(offset))
+        if power is None:
+            self.disk.restart_process()
+        else:
+            self.disk.lose_power(Random(power))
+            self.expired.clear()
+        history = dict(self.twin.batches)
+        was_durable, self.durable = self.durable, 0
+        self._open()
+        assert not [one for one in self.log.recovery.damaged if one.first_offset < was_durable]
+        if self.log.end_offset == self.log.start_offset:
+            self.begin_at(self.log.end_offset)
+        elif self.log.recovery.damaged:
+            self.begin(self.disk.preallocation_works)  # as in a power cut alone
+        else:
+            assert self.log.start_offset == self.twin.start
+            assert self.log.end_offset <= self.twin.end
+            self._adopt(self.log.end_offset)
+            assert self._read_all() == self._expected()
+            assert self.twin.batches.items() <= history.items()
+            self.durable = min(was_durable, self.twin.end)
+            self._learn_high_watermark()
+
+    def begin_at(self, offset: int) -> None:
+        """The log is empty and begins there; what it knew before is forgotten."""
+        self.twin.restart_at(offset)
+        self.refused.clear()
+        self.durable, self.high_watermark = 0, offset
+        assert self.log.high_watermark == offset
+
+    @rule(data=st.data())
+    def drop_before(self, data: st.DataObject) -> None:
+        offset = data.draw(st.integers(max(0, self.twin.start - 2), self.twin.end + 2))
+        bases = self.twin.bases
+        ends = [end for end in bases[1:] if end <= offset]
+        dropped = self.log.drop_before(Offset(offset))
+        assert [one.base_offset for one in dropped] == bases[: len(ends)]
+        assert [one.end_offset for one in dropped] == ends
+        self.twin.drop_first_segments(len(ends))
+        self.expired += dropped
+        self.high_watermark = max(self.high_watermark, self.twin.start)
+
     # what always holds
 
     @invariant()
@@ -289,6 +347,7 @@ class LogAndTwin(RuleBasedStateMachine):
         history = dict(self.twin.batches)
         self._open()
         assert self.log.end_offset >= self.durable
+        assert self.log.recovery.lost_records == bool(self.log.recovery.damaged)
         self._adopt(self.log.end_offset)
         damaged = False
         self.twin.batches = {}

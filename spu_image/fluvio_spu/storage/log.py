@@ -10,7 +10,7 @@ Invariants
   are reported and never skipped.
 - An append is kept as a whole or not at all: what fails halfway is cut off before it returns, and
   when even that fails no other write is taken until the log has been opened again.
-- `high_watermark` lies within the log and only moves back by a truncation.
+- `high_watermark` lies within the log and only moves back by a truncation or a restart.
 
 Source: protocol reference 6; upstream fluvio-storage/src/replica.rs. Our differences: checksums are
 verified, marks make the start flat, a full disk is not fatal.
@@ -463,9 +463,22 @@ class Log:
         runs `delete` of each in a worker thread. Slices of them stay readable.
         Raises StorageError, when not even the first one can be renamed.
         """
+        return self._detach(self._count_expired(now_ms))
+
+    def drop_before(self, offset: Offset) -> list[ExpiredSegment]:
+        """Detach the closed segments that hold nothing at or behind `offset`, as `expire` does.
+
+        So a follower's log begins where its leader's does, but for the segment that holds the
+        offset. Raises StorageError, when not even the first one can be renamed.
+        """
+        if self._chain.active.file is None or offset <= self._chain.start_offset:
+            return []
+        return self._detach(min(self._chain.count_below(offset), SEGMENTS_EXPIRED_MAX))
+
+    def _detach(self, count: int) -> list[ExpiredSegment]:
         expired: list[ExpiredSegment] = []
         try:
-            for _ in range(self._count_expired(now_ms)):
+            for _ in range(count):
                 expired.append(self._detach_first())
         except OSError as error:
             if not expired:
@@ -564,6 +577,33 @@ class Log:
         self._end = point.end_offset
         self._ledger.truncated(point.segment_base, point.end_offset, point.position)
         self._high_watermark = Offset(min(self._high_watermark, self._end))
+        # A file that goes and comes again may be damaged at the same place once more.
+        damaged = tuple(one for one in self.recovery.damaged if one.first_offset < self._end)
+        self.recovery = replace(self.recovery, damaged=damaged)
+        self._checkpoint_quietly()
+
+    def restart_at(self, offset: Offset) -> None:
+        """Forget everything, and begin with an empty segment at `offset`; durable on return.
+
+        For a worker thread. Readers keep what they hold: files are removed and not cut. A crash in
+        between leaves a log that is shorter, or empty (and then begins at 0), without a hole.
+        Raises: LogFailed; StorageError, after which writes are refused.
+        """
+        if self._gate.refusal is not None:
+            raise LogFailed(f"{self._directory}: {self._gate.refusal}")
+        assert offset >= 0
+        self._checkpointed = None
+        try:
+            checkpoint_files.forget_tail(self._disk, self._directory)
+            self._disk.sync_directory(self._directory)
+            self._chain.begin_anew(self._directory, self._config, offset)
+        except OSError as error:
+            self._gate.refusal = f"a restart of the log failed: {error.strerror or error}"
+            raise storage_error(error, f"beginning anew in {self._directory}") from error
+        self._end = offset
+        self._high_watermark = offset
+        self._ledger.began_anew(offset)
+        self.recovery = replace(self.recovery, cut=None, damaged=())
         self._checkpoint_quietly()
 
     def close(self) -> None:

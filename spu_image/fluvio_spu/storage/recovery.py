@@ -21,6 +21,8 @@ from itertools import pairwise
 from fluvio_protocol.record.checksum import crc32c
 from fluvio_protocol.types import Offset
 from fluvio_spu.storage.checkpoint import (
+    HIGH_WATERMARK_FILE,
+    TAIL_FILE,
     Mark,
     TailCheckpoint,
     read_high_watermark,
@@ -81,11 +83,23 @@ class RecoveryReport:
     walked_bytes: int
     cut: CutTail | None = None
     damaged: tuple[DamagedSegment, ...] = ()
+    missing_below: Offset | None = None
+    """end of what was certainly there once, when the log now ends before it"""
 
     @property
     def clean(self) -> bool:
         """Nothing was lost."""
         return self.cut is None and not self.damaged
+
+    @property
+    def lost_records(self) -> bool:
+        """Whether the log lacks records of its own that may have been acknowledged as safe.
+
+        A torn end is none: whoever waited for a sync was not answered yet. A power cut that took
+        what was never synced does not show here either; that is for the data folder to know.
+        """
+        saved = self.cut is not None and self.cut.saved_as is not None
+        return saved or bool(self.damaged) or self.missing_below is not None
 
 
 @dataclass(slots=True)
@@ -120,12 +134,14 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
     _sweep(disk, directory, names, bases)
     if not bases:
         segment = Segment.create(disk, directory, config, 0)
+        missing = _missing_below(disk, read_tail(disk, directory), end_offset=0)
         return RecoveredLog(
             [segment],
             Offset(0),
-            RecoveryReport(checkpoint_trusted=False, walked_bytes=0),
+            RecoveryReport(checkpoint_trusted=False, walked_bytes=0, missing_below=missing),
             LogPoint(0, 0, 0, 0),
-            current=True,
+            # Of a log that was dropped and not begun anew yet, these are still there.
+            current=not {HIGH_WATERMARK_FILE, TAIL_FILE} & set(names),
         )
     checkpoint = read_tail(disk, directory)
     findings = _Findings()
@@ -144,7 +160,13 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
     return RecoveredLog(
         [*closed, active],
         high_watermark,
-        RecoveryReport(trusted, findings.walked_bytes, cut, tuple(findings.damaged)),
+        RecoveryReport(
+            trusted,
+            findings.walked_bytes,
+            cut,
+            tuple(findings.damaged),
+            _missing_below(disk, checkpoint, end_offset=active.end_offset),
+        ),
         _durable_point(checkpoint, start=bases[0], active=active),
         current=(
             trusted
@@ -184,6 +206,21 @@ def _sweep(disk: Disk, directory: str, names: Iterable[str], bases: Iterable[int
 def _boot_identity(disk: Disk) -> bytes | None:
     """None when the system has none: then no mark of an earlier process may rely on the cache."""
     return disk.boot_identity() or None
+
+
+def _missing_below(
+    disk: Disk, checkpoint: TailCheckpoint | None, *, end_offset: int
+) -> Offset | None:
+    """What a checkpoint knows to be on disk, or in the cache that we still have; None for less.
+
+    Whoever cuts a log on purpose removes the checkpoint first.
+    """
+    if checkpoint is None:
+        return None
+    there = checkpoint.durable.end_offset
+    if checkpoint.boot_identity == _boot_identity(disk):
+        there = max(there, checkpoint.tail.end_offset)
+    return Offset(there) if there > end_offset else None
 
 
 def _believed_below(disk: Disk, checkpoint: TailCheckpoint | None) -> int:

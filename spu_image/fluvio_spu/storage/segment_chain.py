@@ -57,6 +57,10 @@ class SegmentChain:
             self._use(segment)
         return segment
 
+    def count_below(self, offset: int) -> int:
+        """How many segments end at or below an offset, of the closed ones."""
+        return max(0, bisect_right(self._bases, offset) - 1)
+
     def base_behind(self, segment: Segment) -> int | None:
         """Where the segment behind that one begins; None for the active one."""
         following = bisect_right(self._bases, segment.base_offset)
@@ -135,6 +139,27 @@ class SegmentChain:
             end_offset=Offset(self._bases[0]),
             size_bytes=segment.size_bytes,
         )
+
+    def begin_anew(self, directory: str, config: LogConfig, base_offset: int) -> None:
+        """Remove every segment, from the last one on, and begin with an empty one.
+
+        None of them is opened, so damaged ones go too; readers keep the files they have. When it
+        fails, memory still has the old segments, of which the disk may lack the last ones.
+        """
+        for doomed in reversed(self._segments):
+            for path in (doomed.log_path, doomed.index_file.path):
+                try:
+                    self._disk.unlink(path)
+                except FileNotFoundError:
+                    continue  # an index can be missing
+        # Or a power cut could keep old segments beside the new one, with a hole in between.
+        self._disk.sync_directory(directory)
+        new = Segment.create(self._disk, directory, config, base_offset)
+        self._segments = [new]
+        self._bases = [base_offset]
+        self._in_use.clear()
+        self.active = new
+        self._disk.sync_directory(directory)
 
     def rest(self) -> None:
         """Let go of every file."""

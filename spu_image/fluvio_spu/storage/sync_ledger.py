@@ -122,6 +122,14 @@ class SyncLedger:
         elif unsynced and unsynced[0].base_offset < base_offset:
             self._unsynced = [one for one in unsynced if one.base_offset != base_offset]
 
+    def began_anew(self, base_offset: int) -> None:
+        """The log holds nothing and begins there; the name of its only file is durable."""
+        self._syncs.clear()
+        self._newest_base = base_offset
+        self._unsynced.clear()
+        self._synced_bytes = self.appended_bytes
+        self.durable = LogPoint(base_offset, base_offset, 0, 0)
+
     def truncated(self, segment_base: int, end_offset: int, active_size: int) -> None:
         """The log was cut: syncs on their way say nothing about what will be written next."""
         self._syncs.clear()
