@@ -199,12 +199,14 @@ class FollowerReplica:
         self.log_end = log_end
 
     def durable(self, end: Offset) -> list[FollowerEffect]:
-        """Everything below `end` is as safe as demanded: the leader may count on it."""
-        if end <= self.durable_end or self.state is not FollowerState.FOLLOWING:
-            self.durable_end = max(self.durable_end, end)
+        """Everything below `end` is as safe as demanded: the leader may count on it.
+
+        A sync that began before the log was cut tells of more than there is now.
+        """
+        if self.state is FollowerState.CUTTING or end <= self.durable_end:
             return []
-        self.durable_end = end
-        return [self._report()]
+        self.durable_end = min(end, self.log_end)
+        return [self._report()] if self.state is FollowerState.FOLLOWING else []
 
     def committed(
         self,
