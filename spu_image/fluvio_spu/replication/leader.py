@@ -12,8 +12,11 @@ version count together (KIP-497), and nothing else is asked for until the versio
     link lost, too slow, other incarnation -----> ask for a set without it
 
 Positions are believed only from the session that the leader made for the follower's newest join,
-within which a follower never cuts its log. What a member reported once stays true while it is
-away.
+within which a follower never cuts its log. What a member reported once counts while it is away; the
+first report of its next session replaces it, for its log may have been damaged meanwhile.
+
+Sets are asked for so that a refusal of one follower holds up nobody else: whoever must go goes
+first, then whoever was never refused comes, then those that were, one by one and after a pause.
 
 Hand-over: stop taking writes, wait until the successor holds everything and, for a moment, until
 all of it is committed (so that waiting producers get their answer), then resign.
@@ -54,6 +57,7 @@ class ReplicationSettings:
     hand_over_ms_max: writes pause no longer than this
     hand_over_pause_ms: after a hand-over that did not come about
     commit_wait_ms_max: how long a leader that may resign waits for other members
+    refused_pause_ms: after the controller refused a follower
     """
 
     lag_ms_max: int = 5_000
@@ -62,6 +66,7 @@ class ReplicationSettings:
     hand_over_ms_max: int = 2_000
     hand_over_pause_ms: int = 10_000
     commit_wait_ms_max: int = 300
+    refused_pause_ms: int = 2_000
 
 
 @dataclass(slots=True)
@@ -73,6 +78,8 @@ class Follower:
     position:    it holds everything below; -1: not known
     sent:        everything below is on its way to it
     caught_up_at_ms: when it last held all that the leader held at some moment before
+    replaced:    another copy of its data joined this leadership before
+    refused_at_ms: when the controller last refused it; -1: it did not
     """
 
     incarnation: DataIncarnation = UNKNOWN_INCARNATION
@@ -84,6 +91,13 @@ class Follower:
     caught_up_at_ms: int = 0
     heard_at_ms: int = 0
     end_when_heard: int = 0
+    replaced: bool = False
+    refused_at_ms: int = -1
+
+    @property
+    def has_reported(self) -> bool:
+        """Whether it said how far it reaches since it last joined, and its link stands."""
+        return self.connected and self.sent >= 0
 
 
 @dataclass(slots=True)
@@ -104,7 +118,7 @@ class _HandOver:
     leaving: bool = False
     paused: bool = False
     paused_at_ms: int = 0
-    resigned_at_ms: int = 0
+    resigned_at_ms: int = -1
 
 
 class LeaderReplica:
@@ -117,7 +131,9 @@ class LeaderReplica:
     """
 
     __slots__ = (
+        "_ask_again_at_ms",
         "_epoch_start",
+        "_grow_again_at_ms",
         "_hand_over",
         "_hand_over_again_at_ms",
         "_min_in_sync",
@@ -168,6 +184,7 @@ class LeaderReplica:
         self._now_ms = now_ms
         self._settings = settings
         self._request: _Request | None = None
+        self._ask_again_at_ms = self._grow_again_at_ms = now_ms
         self._hand_over: _HandOver | None = None
         self._hand_over_again_at_ms = 0
         self._successor: SpuId | None = None
@@ -179,7 +196,7 @@ class LeaderReplica:
     @property
     def takes_committed(self) -> bool:
         """Whether records can be committed at present."""
-        return len(self.in_sync.members) >= self._min_in_sync
+        return len(self.in_sync.members) >= self._min_in_sync and self._is_member
 
     @property
     def writes_paused(self) -> bool:
@@ -196,7 +213,7 @@ class LeaderReplica:
     def sent(self, spu_id: SpuId, end: Offset) -> None:
         """Records up to `end` are on their way."""
         follower = self.followers.get(spu_id)
-        if follower is not None:
+        if follower is not None and follower.has_reported:
             follower.sent = max(follower.sent, end)
 
     # What happens.
@@ -233,6 +250,7 @@ class LeaderReplica:
         if follower.incarnation != incarnation:
             # Not the copy that reported: what that one held says nothing about this one.
             follower.position = -1
+            follower.replaced = follower.session != 0
         self._session += 1
         follower.incarnation = incarnation
         follower.number = number
@@ -255,12 +273,11 @@ class LeaderReplica:
         if not 0 <= log_end <= self.log_end:
             return []  # nobody can hold more than there is
         first = follower.sent < 0
-        if log_end > follower.position:
-            follower.position = log_end
         if first:
-            follower.sent = log_end
-        elif 0 <= send_from < follower.sent:
-            follower.sent = max(send_from, 0)
+            follower.position = follower.sent = log_end
+        follower.position = max(follower.position, log_end)
+        if not first and 0 <= send_from < follower.sent:
+            follower.sent = send_from
         self._note_progress(follower, now_ms)
         effects = self._advance()
         if follower.sent < self.log_end and (first or send_from >= 0):
@@ -268,7 +285,7 @@ class LeaderReplica:
         return [*effects, *self._review(), *self._continue_hand_over()]
 
     def follower_lost(self, spu_id: SpuId, now_ms: int) -> list[LeaderEffect]:
-        """Its link ended, or it left."""
+        """Its link ended, or it left. Not to be told of a link that another took the place of."""
         self._now_ms = now_ms
         follower = self.followers.get(spu_id)
         if follower is None or not follower.connected:
@@ -286,11 +303,14 @@ class LeaderReplica:
         successor: SpuId | None,
         now_ms: int,
     ) -> list[LeaderEffect]:
-        """The controller told the newest state of this same leadership."""
+        """The controller told the state of this same leadership; older ones are ignored."""
         self._now_ms = now_ms
+        if in_sync.version < self.in_sync.version:
+            return []
         self._take_replicas(replicas)
         self._min_in_sync = min_in_sync
         if in_sync.version > self.in_sync.version:
+            self._note_answer(in_sync)
             self.in_sync = in_sync
             self._request = None
         effects = self._advance()
@@ -302,7 +322,7 @@ class LeaderReplica:
         return [*effects, *self._review(), *self._continue_hand_over()]
 
     def leave(self, now_ms: int, patience_ms: int) -> list[LeaderEffect]:
-        """This SPU stops: hand over to whoever is in sync, and take no writes from now on."""
+        """This SPU stops: take no writes and hand over, as soon as somebody is in sync."""
         self._now_ms = now_ms
         self._hand_over = _HandOver(frozenset(), now_ms + patience_ms, leaving=True)
         return self._continue_hand_over()
@@ -338,11 +358,11 @@ class LeaderReplica:
     def _committed(self) -> int:
         """Up to where every member that counts holds the log; never below what was committed."""
         members = self.in_sync.members
-        if len(members) < self._min_in_sync:
+        if len(members) < self._min_in_sync or not self._is_member:
             return self.high_watermark
         end = self.durable_end
         if len(members) == 1 and self._request is None:
-            return end if self.spu_id in members else self.high_watermark
+            return end
         for spu_id, incarnation in members.items():
             end = min(end, self._position_of(spu_id, incarnation))
         if self._request is not None:
@@ -368,10 +388,18 @@ class LeaderReplica:
 
     # The in-sync set.
 
+    @property
+    def _is_member(self) -> bool:
+        """Whether the own copy is the stored one. If it lost data another has to lead: until the
+        controller has noticed, nothing is committed or asked for."""
+        return self.in_sync.holds(self.spu_id, self.incarnation)
+
     def _review(self) -> list[LeaderEffect]:
         """Ask for another set if it should be another; repeat what was not answered."""
         request = self._request
         if request is None:
+            if self._now_ms < self._ask_again_at_ms or not self._is_member:
+                return []
             wanted, reason = self._wanted_members()
             if wanted == self.in_sync.members:
                 return []
@@ -381,44 +409,77 @@ class LeaderReplica:
         request.told_at_ms = self._now_ms
         return [ProposeInSync(self.in_sync.version, dict(request.members), request.reason)]
 
+    def _note_answer(self, stored: InSyncSet) -> None:
+        """Whom the controller took, and whom it refused: the same set under another version."""
+        before = self.in_sync.members
+        asked = self._request.members if self._request is not None else stored.members
+        refused = stored.members == before != asked
+        added = {spu_id for spu_id in asked if asked[spu_id] != before.get(spu_id)}
+        if refused and added - {self.spu_id}:
+            self._grow_again_at_ms = self._now_ms + self._settings.refused_pause_ms
+        elif refused:
+            self._ask_again_at_ms = self._now_ms + self._settings.proposal_ms
+        for spu_id, follower in self.followers.items():
+            if stored.members.get(spu_id) == follower.incarnation:
+                follower.refused_at_ms = -1
+            elif refused and spu_id in added:
+                follower.refused_at_ms = self._now_ms
+
     def _wanted_members(self) -> tuple[dict[SpuId, DataIncarnation], str]:
         wanted = {self.spu_id: self.incarnation}
         reasons = []
-        for spu_id, follower in self.followers.items():
-            stored = self.in_sync.members.get(spu_id)
-            if stored is not None:
-                problem = self._problem_of(follower, stored)
-                if problem is None:
-                    # Of a member that has not joined yet nothing newer than the stored is known.
-                    wanted[spu_id] = follower.incarnation if follower.session else stored
-                else:
-                    reasons.append(f"spu {spu_id} {problem}")
-            elif self._may_join(follower):
-                wanted[spu_id] = follower.incarnation
+        for spu_id, stored in self.in_sync.members.items():
+            if spu_id == self.spu_id:
+                continue
+            problem = self._problem_of(self.followers.get(spu_id), stored)
+            if problem is None:
+                wanted[spu_id] = stored
+            else:
+                reasons.append(f"spu {spu_id} {problem}")
+        if not reasons and self._now_ms >= self._grow_again_at_ms:
+            for spu_id in self._joining():
+                wanted[spu_id] = self.followers[spu_id].incarnation
                 reasons.append(f"spu {spu_id} has caught up")
         return wanted, ", ".join(reasons) or "identities are known"
 
-    def _problem_of(self, follower: Follower, stored: DataIncarnation) -> str | None:
+    def _joining(self) -> list[SpuId]:
+        """Who may come into the set, or is in it without its data being known."""
+        able = [
+            spu_id
+            for spu_id, follower in self.followers.items()
+            if self.in_sync.members.get(spu_id, UNKNOWN_INCARNATION) == UNKNOWN_INCARNATION
+            and self._may_join(follower)
+        ]
+        never_refused = [spu_id for spu_id in able if self.followers[spu_id].refused_at_ms < 0]
+        return never_refused or sorted(able, key=lambda x: self.followers[x].refused_at_ms)[:1]
+
+    def _problem_of(self, follower: Follower | None, stored: DataIncarnation) -> str | None:
         """Why a member should be none."""
+        if follower is None:
+            return "is no replica any more"
         if not follower.session:
             waited_ms = self._now_ms - max(self._started_ms, follower.caught_up_at_ms)
             return "has not joined" if waited_ms >= self._settings.join_ms_max else None
-        if stored not in (UNKNOWN_INCARNATION, follower.incarnation):
+        if stored != follower.incarnation and (stored != UNKNOWN_INCARNATION or follower.replaced):
             return "lost what it had"
         if not follower.connected:
             return "is away"
+        if follower.has_reported and follower.position < self.high_watermark:
+            return "lacks what is committed"
         if self._now_ms - follower.caught_up_at_ms >= self._settings.lag_ms_max:
             return "lags behind"
         return None
 
     def _may_join(self, follower: Follower) -> bool:
-        """Whether it holds all that is committed.
+        """Whether it holds all that is committed, and would not be dropped again at once.
 
         The high watermark of a new leader may be older than what its predecessor had committed;
         the start of its epoch is not.
         """
-        return follower.connected and follower.position >= max(
-            self.high_watermark, self._epoch_start
+        return (
+            follower.has_reported
+            and follower.position >= max(self.high_watermark, self._epoch_start)
+            and self._now_ms - follower.caught_up_at_ms < self._settings.lag_ms_max
         )
 
     # Handing over.
@@ -444,12 +505,13 @@ class LeaderReplica:
             return self._end_hand_over("no successor caught up in time")
         effects: list[LeaderEffect] = []
         if not hand_over.paused:
-            if not any(self._is_near(spu_id) for spu_id in self._successors(hand_over)):
+            successors = self._successors(hand_over)
+            if not any(hand_over.leaving or self._is_near(spu_id) for spu_id in successors):
                 return []
             hand_over.paused = True
             hand_over.paused_at_ms = now_ms
             effects.append(PauseWrites("leadership is handed over"))
-        if hand_over.resigned_at_ms and (
+        if hand_over.resigned_at_ms >= 0 and (
             now_ms - hand_over.resigned_at_ms < self._settings.proposal_ms
         ):
             return effects
@@ -457,7 +519,8 @@ class LeaderReplica:
         if not committed and now_ms - hand_over.paused_at_ms < self._settings.commit_wait_ms_max:
             return effects
         for spu_id in self._successors(hand_over):
-            if self.followers[spu_id].position >= self.log_end:
+            follower = self.followers[spu_id]
+            if follower.has_reported and follower.position >= self.log_end:
                 hand_over.resigned_at_ms = now_ms
                 return [*effects, Resign(spu_id)]
         return effects
