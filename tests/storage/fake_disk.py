@@ -80,6 +80,10 @@ def _apply(content: bytearray, position: int, data: bytes | None) -> None:
     content[position : position + len(data)] = data
 
 
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
 class FakeMapping:
     """Copies instead of memory shared with the file: right, as a log never rewrites bytes."""
 
@@ -194,7 +198,8 @@ class FakeDisk:
     def list_directory(self, path: str) -> list[str]:
         self._enter("list_directory")
         self._require_directory(path)
-        return [name.rpartition("/")[2] for name in self.names if name.rpartition("/")[0] == path]
+        known = [*self.names, *self.directories]
+        return [name.rpartition("/")[2] for name in known if name and _parent(name) == path]
 
     def status(self, path: str) -> FileStatus:
         self._enter("status")

@@ -17,6 +17,7 @@ import re
 from fluvio_protocol.types import ReplicaKey
 from fluvio_spu.replica.errors import ReplicaError
 from fluvio_spu.storage import Disk
+from fluvio_spu.storage.durable_file import replace_durably
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +55,7 @@ def claim(disk: Disk, replica_dir: str, key: ReplicaKey, uid: str) -> str | None
     if found is None:
         disk.make_directory(directory)
         if uid:
-            disk.replace_file(f"{directory}/{UID_FILE}", f"{uid}\n".encode())
-            _sync_file(disk, f"{directory}/{UID_FILE}")
-            disk.sync_directory(directory)
+            replace_durably(disk, f"{directory}/{UID_FILE}", f"{uid}\n".encode())
             disk.sync_directory(replica_dir)
     return moved
 
@@ -70,14 +69,6 @@ def read_uid(disk: Disk, directory: str) -> str | None:
     if not content.endswith(b"\n"):
         return None
     return content.decode(errors="replace").strip() or None
-
-
-def _sync_file(disk: Disk, path: str) -> None:
-    fd = disk.open(path, writable=False, create=False)
-    try:
-        disk.sync_data(fd)
-    finally:
-        disk.close(fd)
 
 
 def move_aside(disk: Disk, replica_dir: str, key: ReplicaKey) -> str | None:

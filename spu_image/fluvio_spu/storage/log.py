@@ -606,11 +606,14 @@ class Log:
         self.recovery = replace(self.recovery, cut=None, damaged=())
         self._checkpoint_quietly()
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """Sync, checkpoint and let the files go; for a worker thread. Never raises for a full disk:
-        what could not be written will be found by walking at the next start."""
+        what could not be written will be found by walking at the next start.
+
+        Returns whether everything the log holds is durable.
+        """
         if self._chain.active.file is None:
-            return
+            return self.unsynced_bytes == 0
         try:
             if self._gate.refusal is None:
                 if self.unsynced_bytes:
@@ -622,6 +625,7 @@ class Log:
                 "event=log_closed_uncleanly directory=%s error=%s", self._directory, error
             )
         self._let_go()
+        return self.unsynced_bytes == 0
 
     def _let_go(self) -> None:
         if self._gate.refusal is None:
