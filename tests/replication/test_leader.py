@@ -447,6 +447,16 @@ def test_a_leader_that_stops_does_not_go_on_for_an_assignment() -> None:
     assert machine.writes_paused
 
 
+def test_a_leader_that_stops_while_writes_are_paused_knows_that_they_are() -> None:
+    machine = leader(all_of(1, 2))
+    stands(machine, 2, 0)
+    assigned(machine, 1, all_of(1, 2), successor=2)
+    machine.follower_lost(SpuId(2), 0)
+    assert machine.leave(0, 3_000) == []
+    assert machine.writes_paused
+    assert only(machine.tick(3_000), ResumeWrites)
+
+
 def test_nobody_is_handed_over_to_who_is_not_in_sync() -> None:
     machine = leader(all_of(1))
     stands(machine, 2, 0)

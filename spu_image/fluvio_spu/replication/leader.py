@@ -324,7 +324,11 @@ class LeaderReplica:
     def leave(self, now_ms: int, patience_ms: int) -> list[LeaderEffect]:
         """This SPU stops: take no writes and hand over, as soon as somebody is in sync."""
         self._now_ms = now_ms
+        under_way = self._hand_over
         self._hand_over = _HandOver(frozenset(), now_ms + patience_ms, leaving=True)
+        if under_way is not None:
+            self._hand_over.paused = under_way.paused
+            self._hand_over.paused_at_ms = under_way.paused_at_ms
         return self._continue_hand_over()
 
     def tick(self, now_ms: int) -> list[LeaderEffect]:
