@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from fluvio_crd.errors import BadManifest as BadManifest
 from fluvio_crd.model import Model, SpecModel, StatusModel
-from fluvio_crd.settings import DeletionPolicy, GroupSettings, TopicSettings
+from fluvio_crd.settings import DeletionPolicy, GroupSettings, PartitionSettings, TopicSettings
 from fluvio_protocol.metadata.kinds import Kind, Spec, Status
 
 _M = TypeVar("_M", bound=Model)
@@ -80,18 +80,34 @@ def topic_settings(body: Mapping[str, Any]) -> TopicSettings:
     )
 
 
-def partition_leadership(body: Mapping[str, Any]) -> tuple[int, tuple[int, ...] | None]:
-    """Leader epoch and SPUs in sync, of a Partition's spec; None means the leader alone.
-
-    Raises BadManifest.
-    """
+def partition_settings(body: Mapping[str, Any]) -> PartitionSettings:
+    """What a Partition says beyond the wire's spec. Raises BadManifest."""
     from fluvio_crd.partition import PartitionExtension
 
     said = _read(PartitionExtension, body)
     epoch = 1 if said.leader_epoch is None else said.leader_epoch
     if epoch < 1:
         raise BadManifest(f"spec.leaderEpoch: {epoch} is less than 1")
-    return epoch, None if said.in_sync is None else tuple(said.in_sync)
+    return PartitionSettings(
+        leader_epoch=epoch,
+        in_sync=None if said.in_sync is None else tuple(said.in_sync),
+        eligible=tuple(said.eligible or ()),
+        incarnations={item.spu: item.incarnation for item in said.incarnations or ()},
+        in_sync_version=said.in_sync_version or 1,
+        successor=said.successor,
+        target_replicas=tuple(said.target_replicas or ()),
+        original_replicas=tuple(said.original_replicas or ()),
+        leaving_replicas=tuple(said.leaving_replicas or ()),
+        min_in_sync_replicas=said.min_in_sync_replicas,
+        unclean_leader_election=said.unclean_leader_election or False,
+    )
+
+
+def spu_is_draining(body: Mapping[str, Any]) -> bool:
+    """Whether an Spu shall get no further replicas. Raises BadManifest."""
+    from fluvio_crd.spu import SpuExtension
+
+    return _read(SpuExtension, body).draining or False
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from fluvio_crd.model import (
     I32,
     I64,
     REPLICAS_MAX,
+    U16,
     U32,
     Model,
     Name,
@@ -36,14 +37,49 @@ from fluvio_protocol.metadata import partition as wire
 from fluvio_protocol.types import UNKNOWN_OFFSET, UNKNOWN_SPU, Offset, SpuId
 
 
+class Incarnation(Model):
+    """Which life of its data an SPU had when it came in sync."""
+
+    spu: I32 = Field(description="SPU id")
+    incarnation: I64 = Field(description="told by the SPU; it is another when records were lost")
+
+
 class PartitionExtension(Model):
-    """Our additions to a partition's spec: who may lead, and since when."""
+    """Our additions to a partition's spec: who may lead, since when, and where it moves."""
 
     leader_epoch: Annotated[I64, Published(minimum=1)] | None = Field(
         default=None, description="counts its leaderships; left out: 1"
     )
     in_sync: SpuIds | None = Field(
         default=None, description="SPUs that may lead it; left out: the leader alone"
+    )
+    eligible: SpuIds | None = Field(
+        default=None, description="SPUs that may lead it when none of inSync can"
+    )
+    incarnations: (
+        Annotated[list[Incarnation], Published(max_items=2 * REPLICAS_MAX, list_type="atomic")]
+        | None
+    ) = Field(default=None, description="which data the SPUs of inSync and eligible had")
+    in_sync_version: Annotated[I64, Published(minimum=1)] | None = Field(
+        default=None, description="counts the changes of leader and inSync; left out: 1"
+    )
+    successor: I32 | None = Field(
+        default=None, description="SPU that the leader shall hand over to"
+    )
+    target_replicas: SpuIds | None = Field(
+        default=None, description="where its replicas are moving to"
+    )
+    original_replicas: SpuIds | None = Field(
+        default=None, description="where its replicas were before they began to move"
+    )
+    leaving_replicas: SpuIds | None = Field(
+        default=None, description="SPUs that still have to delete the files of a former replica"
+    )
+    min_in_sync_replicas: Annotated[U16, Published(minimum=1)] | None = Field(
+        default=None, description="replicas that a record needs, as its topic says; left out: 1"
+    )
+    unclean_leader_election: bool | None = Field(
+        default=None, description="let a replica lead that may lack records, as its topic says"
     )
 
 
@@ -134,6 +170,9 @@ class PartitionStatus(StatusModel):
     topic: Name | None = Field(default=None, description="the topic it belongs to")
     leader_epoch: I64 | None = Field(default=None, description="counts its leaderships")
     in_sync: SpuIds | None = Field(default=None, description="SPUs that may lead it")
+    eligible: SpuIds | None = Field(
+        default=None, description="SPUs that may lead it when none of inSync can"
+    )
     follower_lag: I64 | None = Field(
         default=None, description="records that the slowest follower lacks"
     )

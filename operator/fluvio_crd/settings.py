@@ -5,7 +5,7 @@ means what Fluvio does. This module loads no pydantic.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,29 @@ class TopicSettings:
     """Of a topic. min_in_sync_replicas: None means what the group of SPUs says, or 1."""
 
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    min_in_sync_replicas: int | None = None
+    unclean_leader_election: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSettings:
+    """Of a partition: who may lead it, since when, and where its replicas go.
+
+    in_sync:        None means the leader alone
+    incarnations:   which life of its data each of `in_sync` and `eligible` had; others: not known
+    successor:      whom the leader shall hand over to
+    min_in_sync_replicas: None means one
+    """
+
+    leader_epoch: int = 1
+    in_sync: tuple[int, ...] | None = None
+    eligible: tuple[int, ...] = ()
+    incarnations: Mapping[int, int] = field(default_factory=dict)
+    in_sync_version: int = 1
+    successor: int | None = None
+    target_replicas: tuple[int, ...] = ()
+    original_replicas: tuple[int, ...] = ()
+    leaving_replicas: tuple[int, ...] = ()
     min_in_sync_replicas: int | None = None
     unclean_leader_election: bool = False
 

@@ -68,7 +68,15 @@ class PrivateEndpoint(Endpoint):
     )
 
 
-class SpuSpec(SpecModel):
+class SpuExtension(Model):
+    """Our additions to an SPU's spec."""
+
+    draining: bool | None = Field(
+        default=None, description="it gets no further replicas, whatever is made or moved"
+    )
+
+
+class SpuSpec(SpuExtension, SpecModel):
     """An SPU and its addresses. The operator writes those of managed SPUs."""
 
     rules = (

@@ -5,7 +5,7 @@ with an empty spec and the problem in words, so that it hides no other and nothi
 it is taken for an orphan.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,13 @@ from fluvio_crd.manifest import (
     BadManifest,
     parse_spec,
     parse_status,
-    partition_leadership,
+    partition_settings,
     render_spec,
+    spu_is_draining,
     topic_settings,
 )
 from fluvio_crd.resources import GROUP, RESOURCES, resource_of
-from fluvio_crd.settings import DeletionPolicy
+from fluvio_crd.settings import DeletionPolicy, PartitionSettings
 from fluvio_operator.conditions.status_extras import tombstones_of
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.mirror import RemoteMirror
@@ -29,9 +30,15 @@ from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec
 from fluvio_protocol.metadata.spu_group import SpuGroupSpec
 from fluvio_protocol.metadata.table_format import TableFormatSpec
 from fluvio_protocol.metadata.topic import TopicSpec
-from fluvio_protocol.types import UNKNOWN_SPU, LeaderEpoch, SpuId
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
+from fluvio_protocol.types import (
+    UNKNOWN_INCARNATION,
+    UNKNOWN_SPU,
+    DataIncarnation,
+    LeaderEpoch,
+    SpuId,
+)
 from fluvio_sc.core.cluster_state import (
-    NO_LEADER_EPOCH,
     OwnerReference,
     StoredObject,
     Tombstone,
@@ -123,30 +130,95 @@ def read_object(
 def _with_spec(item: StoredObject, body: Mapping[str, Any]) -> StoredObject:
     spec = parse_spec(item.kind, body)
     if item.kind is Kind.TOPIC:
-        is_retained = topic_settings(body).deletion_policy is DeletionPolicy.RETAIN
-        return replace(item, spec=spec, is_retained=is_retained, leader_epoch=NO_LEADER_EPOCH)
+        settings = topic_settings(body)
+        return replace(
+            item,
+            spec=spec,
+            is_retained=settings.deletion_policy is DeletionPolicy.RETAIN,
+            min_in_sync=settings.min_in_sync_replicas,
+            unclean_election=settings.unclean_leader_election,
+        )
+    if item.kind is Kind.SPU:
+        return replace(item, spec=spec, is_draining=spu_is_draining(body))
     if item.kind is not Kind.PARTITION:
-        return replace(item, spec=spec, leader_epoch=NO_LEADER_EPOCH)
+        return replace(item, spec=spec)
     assert isinstance(spec, PartitionSpec)
-    epoch, in_sync = partition_leadership(body)
-    known = (spec.leader,) if in_sync is None else tuple(SpuId(spu_id) for spu_id in in_sync)
-    problem = "" if item.finalizers else "this partition was not made by its topic: delete it"
+    said = partition_settings(body)
     return replace(
         item,
         spec=spec,
-        leader_epoch=LeaderEpoch(epoch),
-        replication=ReplicationState.of_spus(known),
-        problem=problem,
+        leader_epoch=LeaderEpoch(said.leader_epoch),
+        replication=_replication(said, spec.leader),
+        min_in_sync=said.min_in_sync_replicas,
+        unclean_election=said.unclean_leader_election,
+        problem="" if item.finalizers else "this partition was not made by its topic: delete it",
+    )
+
+
+def _replication(said: PartitionSettings, leader: SpuId) -> ReplicationState:
+    def holders(spu_ids: Iterable[int]) -> tuple[InSyncReplica, ...]:
+        return tuple(
+            InSyncReplica(
+                spu=SpuId(spu_id),
+                incarnation=DataIncarnation(said.incarnations.get(spu_id, UNKNOWN_INCARNATION)),
+            )
+            for spu_id in spu_ids
+        )
+
+    def spus(spu_ids: Iterable[int]) -> tuple[SpuId, ...]:
+        return tuple(SpuId(spu_id) for spu_id in spu_ids)
+
+    return ReplicationState(
+        members=holders((leader,) if said.in_sync is None else said.in_sync),
+        eligible=holders(said.eligible),
+        version=said.in_sync_version,
+        successor=None if said.successor is None else SpuId(said.successor),
+        target=spus(said.target_replicas),
+        original=spus(said.original_replicas),
+        leaving=spus(said.leaving_replicas),
     )
 
 
 def spec_body(item: StoredObject) -> dict[str, Any]:
-    """What the `spec` of its manifest says: the wire's spec, and who may lead a partition."""
+    """What the `spec` of its manifest says: the wire's spec, and our additions that we write."""
     spec = render_spec(item.kind, item.spec)
     if item.kind is Kind.PARTITION:
-        spec["leaderEpoch"] = int(item.leader_epoch)
-        spec["inSync"] = [int(spu_id) for spu_id in item.in_sync]
+        spec.update(_replication_body(item))
+    elif item.kind is Kind.SPU and item.is_draining:
+        spec["draining"] = True
     return spec
+
+
+def _replication_body(item: StoredObject) -> dict[str, Any]:
+    """Who may lead a partition, since when, and where it moves; what is empty is left out."""
+    state = item.replication
+    body: dict[str, Any] = {
+        "leaderEpoch": int(item.leader_epoch),
+        "inSync": [int(spu_id) for spu_id in state.in_sync],
+        "inSyncVersion": state.version or 1,
+    }
+    incarnations = [
+        {"spu": int(holder.spu), "incarnation": int(holder.incarnation)}
+        for holder in state.holders
+        if holder.incarnation != UNKNOWN_INCARNATION
+    ]
+    if incarnations:
+        body["incarnations"] = incarnations
+    for name, spu_ids in (
+        ("eligible", state.eligible_spus),
+        ("targetReplicas", state.target),
+        ("originalReplicas", state.original),
+        ("leavingReplicas", state.leaving),
+    ):
+        if spu_ids:
+            body[name] = [int(spu_id) for spu_id in spu_ids]
+    if state.successor is not None:
+        body["successor"] = int(state.successor)
+    if item.min_in_sync is not None:
+        body["minInSyncReplicas"] = item.min_in_sync
+    if item.unclean_election:
+        body["uncleanLeaderElection"] = True
+    return body
 
 
 def new_body(item: StoredObject, namespace: str) -> dict[str, Any]:

@@ -31,11 +31,9 @@ from fluvio_operator.platform_view import PlatformView
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.mirror import MirrorStatus, RemoteMirror
 from fluvio_protocol.metadata.partition import PartitionStatus
-from fluvio_sc.core.cluster_state import ObjectKey, StoredObject
+from fluvio_sc.core.cluster_state import ObjectKey, StoredObject, min_in_sync_of
+from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT
 from fluvio_sc.memory_store import MemoryStore
-
-MINIMUM_IN_SYNC = 1
-"""Replicas that must hold a record. What a topic's manifest says of it is no part of the object."""
 
 MODULE_BYTES_MAX = 64 * 1024 * 1024
 """A module that unpacks to more has no size in its status."""
@@ -46,7 +44,7 @@ _OUR_CONDITIONS = frozenset(kind.value for kind in ConditionType)
 _NOT_OURS = "tombstones"
 _SOMETIMES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TOPIC: ("replicationFactor",),
-    Kind.PARTITION: ("followerLag",),
+    Kind.PARTITION: ("followerLag", "eligible"),
     Kind.SPU: ("publicAddress", "node"),
     Kind.SPU_GROUP: ("reason", "version"),
     Kind.SMART_MODULE: ("size",),
@@ -192,11 +190,11 @@ class StatusBodies:
                 children = [c for c in children if c.owner is not None and c.owner.uid == item.uid]
                 return (
                     topic_extras(item, children),
-                    conditions_of_topic(item, children, MINIMUM_IN_SYNC),
+                    conditions_of_topic(item, children, _wanted_in_sync(item, children)),
                 )
             case Kind.PARTITION:
                 extras = {**partition_extras(item), **_follower_lag(item.status)}
-                return extras, conditions_of_partition(item, MINIMUM_IN_SYNC)
+                return extras, conditions_of_partition(item, min_in_sync_of(item))
             case Kind.SPU:
                 return self._of_spu(item)
             case Kind.SPU_GROUP:
@@ -269,6 +267,12 @@ def says(kind: Kind, live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool
 
 def _by_type(status: Mapping[str, Any]) -> dict[str, Any]:
     return {each["type"]: each for each in our_conditions(status.get("conditions") or ())}
+
+
+def _wanted_in_sync(topic: StoredObject, partitions: Sequence[StoredObject]) -> int:
+    """Replicas that a record needs, as its partitions were told."""
+    told = [each.min_in_sync or MIN_IN_SYNC_DEFAULT for each in partitions]
+    return max(told, default=topic.min_in_sync or MIN_IN_SYNC_DEFAULT)
 
 
 def _follower_lag(status: PartitionStatus) -> dict[str, int]:

@@ -32,11 +32,14 @@ def topic_extras(topic: StoredObject, partitions: Sequence[StoredObject]) -> dic
 
 
 def partition_extras(partition: StoredObject) -> dict[str, Any]:
-    return {
+    extras: dict[str, Any] = {
         "topic": replica_key_of(partition).topic,
         "leaderEpoch": int(partition.leader_epoch),
         "inSync": [int(spu_id) for spu_id in in_sync_of(partition)],
     }
+    if partition.replication.eligible:
+        extras["eligible"] = [int(spu_id) for spu_id in partition.replication.eligible_spus]
+    return extras
 
 
 def spu_extras(

@@ -13,7 +13,7 @@ from fluvio_crd.manifest import (
     group_settings,
     parse_spec,
     parse_status,
-    partition_leadership,
+    partition_settings,
     render_spec,
     render_status,
     topic_settings,
@@ -25,6 +25,7 @@ from fluvio_crd.settings import (
     ExposeSettings,
     ExposeType,
     GroupSettings,
+    PartitionSettings,
     PodSettings,
     TopicSettings,
     VolumeRetention,
@@ -561,7 +562,7 @@ def test_whatever_the_body_only_bad_manifest_is_raised(kind: Kind, spec: Any) ->
         lambda body: parse_spec(kind, body),
         group_settings,
         topic_settings,
-        partition_leadership,
+        partition_settings,
     ):
         said = ""
         try:
@@ -630,10 +631,35 @@ def test_settings_of_a_topic() -> None:
 
 
 def test_leadership_of_a_partition() -> None:
-    assert partition_leadership({"spec": {"leader": 3}}) == (1, None)
-    assert partition_leadership(sample("good", "Partition", "fenced-0")) == (7, (1, 2))
+    assert partition_settings({"spec": {"leader": 3}}) == PartitionSettings()
+    assert partition_settings(sample("good", "Partition", "fenced-0")) == PartitionSettings(
+        leader_epoch=7, in_sync=(1, 2)
+    )
+    moving = {
+        "leader": 1,
+        "eligible": [3],
+        "incarnations": [{"spu": 3, "incarnation": 1 << 61}],
+        "inSyncVersion": 4,
+        "successor": 2,
+        "targetReplicas": [2],
+        "originalReplicas": [1],
+        "leavingReplicas": [5],
+        "minInSyncReplicas": 2,
+        "uncleanLeaderElection": True,
+    }
+    assert partition_settings({"spec": moving}) == PartitionSettings(
+        eligible=(3,),
+        incarnations={3: 1 << 61},
+        in_sync_version=4,
+        successor=2,
+        target_replicas=(2,),
+        original_replicas=(1,),
+        leaving_replicas=(5,),
+        min_in_sync_replicas=2,
+        unclean_leader_election=True,
+    )
     with pytest.raises(BadManifest, match=r"spec.leaderEpoch: 0 is less than 1"):
-        partition_leadership({"spec": {"leaderEpoch": 0}})
+        partition_settings({"spec": {"leaderEpoch": 0}})
 
 
 def test_settings_of_a_group() -> None:

@@ -19,7 +19,8 @@ from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionSpec, PartitionStatus
 from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec, SpuStatus
 from fluvio_protocol.metadata.topic import ComputedReplicas, TopicSpec, TopicStatus
-from fluvio_protocol.types import LeaderEpoch, PartitionId, ReplicaKey, SpuId
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
+from fluvio_protocol.types import DataIncarnation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
 from fluvio_sc.core.cluster_state import ObjectKey, OwnerReference, StoredObject, Tombstone
 from fluvio_sc.core.ports import Conflict, NotWritten, PutObject, RemoveObject, Written
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
@@ -102,6 +103,20 @@ def partition(owner: StoredObject, number: int = 0) -> StoredObject:
     )
 
 
+def spu() -> StoredObject:
+    return StoredObject(
+        kind=Kind.SPU,
+        name="main-0",
+        uid="wished",
+        spec=SpuSpec(
+            id=SpuId(0),
+            public_endpoint=IngressPort(port=9005),
+            private_endpoint=Endpoint(port=9006, host="h"),
+        ),
+        status=SpuStatus(),
+    )
+
+
 def topic_body(**spec: Any) -> dict[str, Any]:
     return {"kind": "Topic", "apiVersion": "fluvio.infinyon.com/v2", "spec": spec}
 
@@ -154,6 +169,64 @@ async def test_an_election_is_one_write() -> None:
         assert len(parts.server.requests) == count + 1
         spec = parts.server.by_name("t-0")["spec"]
         assert (spec["leader"], spec["leaderEpoch"], spec["inSync"]) == (2, 2, [2])
+
+
+async def test_what_is_known_of_replicas_is_kept() -> None:
+    async with running() as parts:
+        made = topic()
+        outcomes = await parts.write(PutObject(made, 0), PutObject(partition(made), 0))
+        full = replace(
+            partition(made),
+            uid=outcomes[1].uid,
+            owner=replace(made.as_owner, uid=outcomes[0].uid),
+            replication=ReplicationState(
+                members=(InSyncReplica(spu=SpuId(1), incarnation=DataIncarnation(1 << 61)),),
+                eligible=(InSyncReplica(spu=SpuId(2), incarnation=DataIncarnation(7)),),
+                version=5,
+                successor=SpuId(2),
+                target=(SpuId(2),),
+                original=(SpuId(1),),
+                leaving=(SpuId(3),),
+            ),
+            min_in_sync=2,
+            unclean_election=True,
+        )
+        outcome = await parts.write(PutObject(full, outcomes[1].resource_version))
+        fresh = read_object(Kind.PARTITION, parts.server.by_name("t-0"))
+        assert fresh is not None
+        assert fresh.replication == full.replication
+        assert (fresh.min_in_sync, fresh.unclean_election) == (2, True)
+        rest = replace(partition(made), uid=full.uid, owner=full.owner)
+        await parts.write(PutObject(rest, outcome.resource_version))
+        fresh = read_object(Kind.PARTITION, parts.server.by_name("t-0"))
+        assert fresh is not None
+        assert fresh.replication == rest.replication
+        assert "targetReplicas" not in parts.server.by_name("t-0")["spec"]
+
+
+async def test_a_drained_spu_says_so() -> None:
+    async with running() as parts:
+        outcome = await parts.write(PutObject(spu(), 0))
+        written = replace(spu(), uid=outcome.uid)
+        outcome = await parts.write(
+            PutObject(replace(written, is_draining=True), outcome.resource_version)
+        )
+        body = parts.server.by_name(written.name)
+        assert body["spec"]["draining"] is True
+        read = read_object(Kind.SPU, body)
+        assert read is not None
+        assert read.is_draining
+        await parts.write(PutObject(written, outcome.resource_version))
+        assert "draining" not in parts.server.by_name(written.name)["spec"]
+
+
+async def test_a_topic_says_how_many_replicas_a_record_needs() -> None:
+    async with running() as parts:
+        spec = {"minInSyncReplicas": 2, "uncleanLeaderElection": True}
+        parts.server.put(f"{TOPICS}/careful", topic_body(**spec))
+        item = read_object(Kind.TOPIC, parts.server.by_name("careful"))
+        assert item is not None
+        assert (item.min_in_sync, item.unclean_election) == (2, True)
 
 
 async def test_others_changes_are_news_and_their_version_counts() -> None:
@@ -309,20 +382,10 @@ async def test_deletion_costs_two_requests_when_nobody_else_writes() -> None:
 
 async def test_tombstones_survive() -> None:
     async with running() as parts:
-        spu = StoredObject(
-            kind=Kind.SPU,
-            name="main-0",
-            uid="wished",
-            spec=SpuSpec(
-                id=SpuId(0),
-                public_endpoint=IngressPort(port=9005),
-                private_endpoint=Endpoint(port=9006, host="h"),
-            ),
-            status=SpuStatus(),
-        )
-        outcome = await parts.write(PutObject(spu, 0))
+        made = spu()
+        outcome = await parts.write(PutObject(made, 0))
         grave = Tombstone(ReplicaKey("t", PartitionId(3)), "p-uid", LeaderEpoch(4))
-        marked = replace(spu, uid=outcome.uid, tombstones=(grave,))
+        marked = replace(made, uid=outcome.uid, tombstones=(grave,))
         await parts.write(PutObject(marked, outcome.resource_version))
         parts.tell()
         (loaded,) = await parts.store.load()
