@@ -23,7 +23,13 @@ from fluvio_protocol.sc_public.create import CreateRequest
 from fluvio_protocol.sc_public.delete import DeleteRequest
 from fluvio_protocol.sc_public.envelope import ENVELOPE_VERSION_MIN
 from fluvio_protocol.sc_public.list import ListRequest
-from fluvio_protocol.sc_public.status import Status
+from fluvio_protocol.sc_public.replication import (
+    DescribeReplicasRequest,
+    DrainSpuRequest,
+    ElectLeaderRequest,
+    MovePartitionRequest,
+    RebalanceTopicsRequest,
+)
 from fluvio_protocol.sc_public.update import UpdateRequest
 from fluvio_protocol.sc_public.watch import WatchRequest
 from fluvio_sc.config import ScConfig
@@ -33,6 +39,13 @@ from fluvio_sc.public_api.api_versions import answer_api_versions
 from fluvio_sc.public_api.create import handle_create
 from fluvio_sc.public_api.delete import handle_delete
 from fluvio_sc.public_api.list import answer_list
+from fluvio_sc.public_api.replication import (
+    answer_describe_replicas,
+    handle_drain_spu,
+    handle_elect_leader,
+    handle_move_partition,
+    handle_rebalance_topics,
+)
 from fluvio_sc.public_api.update import handle_update
 from fluvio_sc.public_api.watch import WatchFrames, WatchStream, decode_watch
 from fluvio_socket.connection import Connection
@@ -63,13 +76,16 @@ class PublicContext:
 
 
 AnswerAtOnce = Callable[[PublicContext, int, Reader], Message]
-AnswerLater = Callable[[PublicContext, int, Reader], Awaitable[Status]]
+AnswerLater = Callable[[PublicContext, int, Reader], Awaitable[Message]]
 
 ANSWERED_AT_ONCE: dict[int | None, AnswerAtOnce] = {
     API_VERSIONS_KEY: lambda context, version, body: answer_api_versions(
         body, version, context.config.platform_version
     ),
     ListRequest.api_key: lambda context, version, body: answer_list(
+        body, version, context.memory_store
+    ),
+    DescribeReplicasRequest.api_key: lambda context, version, body: answer_describe_replicas(
         body, version, context.memory_store
     ),
 }
@@ -82,6 +98,18 @@ ANSWERED_LATER: dict[int | None, AnswerLater] = {
     ),
     UpdateRequest.api_key: lambda context, version, body: handle_update(
         body, version, context.controller, context.memory_store, context.config.timings
+    ),
+    MovePartitionRequest.api_key: lambda context, version, body: handle_move_partition(
+        body, version, context.controller
+    ),
+    ElectLeaderRequest.api_key: lambda context, version, body: handle_elect_leader(
+        body, version, context.controller
+    ),
+    DrainSpuRequest.api_key: lambda context, version, body: handle_drain_spu(
+        body, version, context.controller
+    ),
+    RebalanceTopicsRequest.api_key: lambda context, version, body: handle_rebalance_topics(
+        body, version, context.controller
     ),
 }
 
