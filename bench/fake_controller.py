@@ -13,6 +13,7 @@ from fluvio_protocol.api.frame import FRAME_SIZE_BYTES_MAX, FrameSplitter
 from fluvio_protocol.api.header import decode_request_header, encode_request, encode_response
 from fluvio_protocol.codec import Reader, decode
 from fluvio_protocol.metadata.spu import Endpoint, IngressAddress, IngressPort, SpuSpec
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import (
     LeaderReport,
@@ -34,7 +35,7 @@ def assignment(key: ReplicaKey, *, is_being_deleted: bool = False) -> ReplicaAss
         leader=SPU_ID,
         leader_epoch=LeaderEpoch(1),
         replicas=(SPU_ID,),
-        in_sync=(SPU_ID,),
+        in_sync=(InSyncReplica(spu=SPU_ID),),
         is_being_deleted=is_being_deleted,
     )
 

@@ -18,6 +18,8 @@
           AdminError                 AlreadyExists, NotFound, PermissionDenied, InvalidRequest,
                                      SystemObject
           NotLeader                  retriable, refresh_metadata
+          NotEnoughReplicas          retriable: nothing was stored
+          NotCommittedInTime         retriable: it may have been stored
           SmartModuleError           SmartModuleRuntimeError
         ProducerError                RecordTooLarge, QueueFull, DeliveryFailed,
                                      CompressionMismatch, FlushTimedOut, ProducerClosed
@@ -55,6 +57,8 @@ __all__ = [
     "ManagedObject",
     "NoActiveProfile",
     "NotChangeable",
+    "NotCommittedInTime",
+    "NotEnoughReplicas",
     "NotFound",
     "NotLeader",
     "OffsetEvicted",
@@ -187,6 +191,24 @@ class NotLeader(ServerError):
 
     retriable: ClassVar[bool] = True
     refresh_metadata: ClassVar[bool] = True
+
+
+class NotEnoughReplicas(ServerError):
+    """The partition has fewer replicas in sync than it demands, or is only coming up.
+
+    Nothing was stored.
+    """
+
+    retriable: ClassVar[bool] = True
+
+
+class NotCommittedInTime(ServerError):
+    """The leader stored it, and not enough replicas had it within the time the producer allowed.
+
+    It may be committed a moment later. Sent again it may be there twice.
+    """
+
+    retriable: ClassVar[bool] = True
 
 
 class SmartModuleError(ServerError):
@@ -350,7 +372,9 @@ _TEXTS: dict[ErrorCode, str] = {
     ErrorCode.TOPIC_INVALID_NAME: "the topic name is invalid",
     ErrorCode.TOPIC_DELETED: "the topic is being deleted",
     ErrorCode.TOPIC_INVALID_REPLICA_TYPE: "the topic's replicas are not computed",
-    ErrorCode.PARTITION_PENDING_INITIALIZATION: "the partition is not initialized",
+    ErrorCode.PARTITION_PENDING_INITIALIZATION: (
+        "the partition waits for replicas: fewer are in sync than it needs, nothing was stored"
+    ),
     ErrorCode.PARTITION_NOT_LEADER: "this SPU does not lead the partition",
     ErrorCode.FETCH_SESSION_NOT_FOUND: "the fetch session was not found",
     ErrorCode.OFFSET_FLUSH_REQUEST_ERROR: "consumer offset was not stored: {0}",
@@ -453,6 +477,10 @@ def server_error(
     code = status.error
     if code in _NOT_LEADER:
         return NotLeader(text, status)
+    if code is ErrorCode.PARTITION_PENDING_INITIALIZATION:
+        return NotEnoughReplicas(text, status)
+    if code is ErrorCode.REQUEST_TIMED_OUT:
+        return NotCommittedInTime(text, status)
     if code is ErrorCode.OFFSET_EVICTED:
         offset, next_available = status.payload
         return OffsetEvicted(offset=offset, next_available=next_available)

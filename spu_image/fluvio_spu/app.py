@@ -8,34 +8,44 @@ hand.
 
 import asyncio
 import fcntl
+import itertools
 import logging
 import os
 import resource
+import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fluvio_protocol.errors import FluvioError
+from fluvio_protocol.types import DataIncarnation
 from fluvio_socket.connection import Connection
 from fluvio_socket.server import FrameServer, ServerLimits
 from fluvio_spu.config import SpuConfig
 from fluvio_spu.links.controller_link import ControllerAddress, ControllerLink, SpuDirectory
+from fluvio_spu.links.leader_link import LeaderLinks
 from fluvio_spu.links.peer_link import ConsumerOffsetGateway
 from fluvio_spu.metrics import SpuMetrics
 from fluvio_spu.private_api.service import PrivateService
 from fluvio_spu.public_api.service import PublicService
 from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore
+from fluvio_spu.replica.controller_news import ControllerNews
 from fluvio_spu.replica.deadlines import DeadlineQueue
 from fluvio_spu.replica.file_work import FileWorkers
 from fluvio_spu.replica.group_sync import GroupSync
 from fluvio_spu.replica.housekeeping import Housekeeping
 from fluvio_spu.replica.registry import ReplicaRegistry
-from fluvio_spu.replica.replica import Replica, ReplicaSurroundings
+from fluvio_spu.replica.replica import Replica
+from fluvio_spu.replica.replication_timer import ReplicationTimer
+from fluvio_spu.replica.surroundings import ReplicaSurroundings
 from fluvio_spu.replica.wake_queue import WakeQueue
-from fluvio_spu.storage import Disk, DurabilityPolicy, LogConfig, OsDisk
+from fluvio_spu.replication.follower import FollowerSettings
+from fluvio_spu.replication.leader import ReplicationSettings
+from fluvio_spu.storage import Disk, DurabilityMode, DurabilityPolicy, LogConfig, OsDisk
+from fluvio_spu.storage.data_folder import close_data_folder, open_data_folder
 
 if TYPE_CHECKING:
     from fluvio_process.health import HealthServer
@@ -47,6 +57,8 @@ PRIVATE_CONNECTIONS_MAX = 1024
 
 ANSWER_PATIENCE_S = 3.0
 """How long requests that were read may still wait for what they wait for when the SPU stops."""
+HAND_OVER_PATIENCE_S = 2.5
+"""How long a stop waits for others to lead what is led here; then clients have to look for them."""
 SEND_PATIENCE_S = 1.0
 """How long clients may then take to read what is queued for them."""
 DRAIN_STEP_S = 0.01
@@ -79,6 +91,7 @@ class SpuApp:
         self._service: PublicService
         self._health: HealthServer | None = None
         self._stopping = False
+        self._news = ControllerNews()
 
     @property
     def public_port(self) -> int:
@@ -155,6 +168,16 @@ class SpuApp:
         log_defaults = _log_defaults(config)
         os.makedirs(config.replica_dir, exist_ok=True)
         self._stack.callback(os.close, _lock(f"{config.replica_dir}/{LOCK_FILE}"))
+        acks_wait = policy.mode is not DurabilityMode.PAGE_CACHE
+        folder = open_data_folder(
+            self._disk,
+            config.replica_dir,
+            acks_wait=acks_wait,
+            new_incarnation=lambda: secrets.randbits(62) or 1,
+        )
+        self.incarnation = DataIncarnation(folder.incarnation)
+        # When this runs, every log is closed.
+        self._stack.callback(self._close_data_folder)
 
         workers = self.workers = FileWorkers(config.file_worker_count, self.metrics)
         self._stack.push_async_callback(workers.close)
@@ -162,6 +185,8 @@ class SpuApp:
         self._stack.callback(deadlines.close)
         group_sync = GroupSync(policy, workers, self.metrics)
         changed: set[Replica] = set()
+        timers = ReplicationTimer()
+        self._stack.callback(timers.close)
         self.registry = ReplicaRegistry(
             spu_id=config.spu_id,
             disk=self._disk,
@@ -174,12 +199,23 @@ class SpuApp:
                 changed=changed,
                 cold_read_distance_bytes=config.cold_read_distance_bytes,
                 log_defaults=log_defaults,
+                spu_id=config.spu_id,
+                incarnation=self.incarnation,
+                news=self._news,
+                clock_ms=_clock_ms(),
+                # Of another process, started earlier, all are smaller: its joins are outdated.
+                next_number=itertools.count(time.time_ns()).__next__,
+                call_later=timers.call_later,
+                leader_settings=ReplicationSettings(lag_ms_max=config.replica_lag_ms_max),
+                follower_settings=FollowerSettings(),
             ),
+            may_have_lost=folder.may_have_lost,
         )
         await self._open_health()
         self._stack.callback(self.registry.close)
         self._stack.callback(group_sync.close)
         await self.registry.start()
+        timers.start(self.registry.tick)
         self.housekeeping = Housekeeping(
             self.registry,
             self._disk,
@@ -201,6 +237,11 @@ class SpuApp:
             policy,
             type(asyncio.get_running_loop()).__module__.partition(".")[0],
         )
+
+    def _close_data_folder(self) -> None:
+        registry = getattr(self, "registry", None)  # the start may have failed before
+        all_durable = registry is None or registry.closed_durably
+        close_data_folder(self._disk, self.config.replica_dir, all_durable=all_durable)
 
     async def _open_health(self) -> None:
         """Before anything that may take long. Raises ImportError without aiohttp."""
@@ -227,7 +268,11 @@ class SpuApp:
         self._private = await self._stack.enter_async_context(
             FrameServer(
                 "spu-private",
-                PrivateService(store),
+                PrivateService(
+                    store,
+                    self.registry,
+                    catch_up_bytes_per_second=config.catch_up_bytes_per_second,
+                ),
                 limits=ServerLimits(connections_max=PRIVATE_CONNECTIONS_MAX),
             )
         )
@@ -260,10 +305,34 @@ class SpuApp:
             address=ControllerAddress(self.config.controller.host, self.config.controller.port),
             registry=self.registry,
             directory=directory,
+            news=self._news,
+            incarnation=self.incarnation,
+        )
+        links = LeaderLinks(
+            spu_id=self.config.spu_id,
+            incarnation=self.incarnation,
+            registry=self.registry,
+            directory=directory,
         )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        running = tasks.create_task(self.link.run(), name="controller-link")
-        self._stack.callback(running.cancel)
+        for name, running in (("controller-link", self.link.run()), ("links", links.run())):
+            self._stack.callback(tasks.create_task(running, name=name).cancel)
+
+    async def _hand_over(self) -> None:
+        """Have others lead what they hold whole, so that clients have somewhere to go."""
+        if not self.controller_connected or not self.registry.leave(
+            int(HAND_OVER_PATIENCE_S * 1000)
+        ):
+            return
+        patience = HAND_OVER_PATIENCE_S
+        while self.registry.leaving_count() and self.controller_connected and patience > 0:
+            await asyncio.sleep(DRAIN_STEP_S)
+            patience -= DRAIN_STEP_S
+        _log.info(
+            "event=leaderships_handed_over spu=%s left=%s",
+            self.config.spu_id,
+            self.registry.leaving_count(),
+        )
 
     async def _drain(self, group_sync: GroupSync) -> None:
         """Take no more requests, answer those that were taken, and let clients have the answers.
@@ -272,6 +341,7 @@ class SpuApp:
         and again instead of being told, so that requests cost nothing more for it.
         """
         self._stopping = True
+        await self._hand_over()
         self._service.stop_listening()
         group_sync.sync_dirty()
         patience = ANSWER_PATIENCE_S
@@ -306,6 +376,12 @@ def _log_defaults(config: SpuConfig) -> LogConfig:
             default.index_interval_bytes if interval_bytes is None else interval_bytes
         ),
     )
+
+
+def _clock_ms() -> Callable[[], int]:
+    """Milliseconds of the event loop's clock, which never jumps."""
+    now_s = asyncio.get_running_loop().time
+    return lambda: int(now_s() * 1000)
 
 
 def raise_file_limit() -> None:

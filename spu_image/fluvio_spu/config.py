@@ -20,11 +20,13 @@ from fluvio_protocol.types import SpuId
 MIB = 1 << 20
 LOG_BASE_DIR_DEFAULT = "/var/lib/fluvio/data"
 DURABILITY_DEFAULT = "page-cache"
+REPLICA_LAG_MS_MAX_DEFAULT = 5_000
 SPU_ID_MAX = (1 << 31) - 1
 
 WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES")
-"""Variables of Fluvio's SPU that bound what this one does not do: no replica follows another, and
-no SmartModule runs. They are taken, and the log says that they change nothing."""
+"""Variables of Fluvio's SPU that bound what this one does not do: what a follower is sent is
+bounded by its connection, and no SmartModule runs. They are taken, and the log says that they
+change nothing."""
 
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?\d{1,2}))?")
 _BINARY = "KMGTPE"
@@ -96,6 +98,8 @@ class SpuConfig:
     index_size_bytes_max, index_interval_bytes: of every log; None is the log's default
     durability:            `page-cache`, `group`, `group:<milliseconds>:<bytes>` or `every-batch`
     file_worker_count:     threads for file work that may block
+    replica_lag_ms_max:    a follower that has not caught up for so long is no longer in sync
+    catch_up_bytes_per_second: to each follower that is not in sync; 0 sends as fast as it goes
     housekeeping_interval_ms: period of retention and checkpoints
     cold_read_distance_bytes: slices farther from the end of the log are read ahead off the loop
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
@@ -120,6 +124,8 @@ class SpuConfig:
     connections_max: int = 10_000
     session: SessionLimits = SessionLimits()
     file_worker_count: int = 4
+    replica_lag_ms_max: int = REPLICA_LAG_MS_MAX_DEFAULT
+    catch_up_bytes_per_second: int = 0
     housekeeping_interval_ms: int = 1000
     cold_read_distance_bytes: int = 256 * MIB
     sendfile_size_bytes_max: int = 0
@@ -170,6 +176,8 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         durability=found.durability,
         connections_max=found.connections_max,
         sendfile_size_bytes_max=found.sendfile_size_bytes_max,
+        replica_lag_ms_max=found.replica_lag_max_ms,
+        catch_up_bytes_per_second=found.catch_up_rate,
         event_loop=found.event_loop,
         log_level=found.log_level,
         log_dir=found.log_dir,
@@ -288,6 +296,21 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=int,
         default=environment.get("FLV_SPU_SENDFILE_SIZE_BYTES_MAX", 0),
         help="send slices up to this size by sendfile (default %(default)s: from a mapping)",
+    )
+    add(
+        "--replica-lag-max-ms",
+        type=int,
+        default=environment.get("FLV_REPLICA_LAG_MAX_MS", REPLICA_LAG_MS_MAX_DEFAULT),
+        metavar="MS",
+        help="a follower that has not caught up for so long is not in sync (default %(default)s)",
+    )
+    add(
+        "--catch-up-rate",
+        type=_size,
+        default=environment.get("FLV_CATCH_UP_RATE", "0"),
+        metavar="SIZE",
+        help="bytes per second for a follower that is not in sync, such as 20Mi "
+        "(default %(default)s: as fast as it goes)",
     )
     add(
         "--event-loop",

@@ -23,6 +23,7 @@ from fluvio_protocol.api.versions import ApiVersionsRequest
 from fluvio_protocol.codec import Message, Reader, decode_exact
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.record import BatchCompression, Record, decode_record_set, encode_batch
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
@@ -175,7 +176,7 @@ def make_assignment(
         leader=fields.pop("leader", OWN_ID),
         leader_epoch=LeaderEpoch(epoch),
         replicas=fields.pop("replicas", (OWN_ID,)),
-        in_sync=(OWN_ID,),
+        in_sync=(InSyncReplica(spu=OWN_ID),),
         **fields,
     )
 

@@ -15,8 +15,8 @@ from fluvio_protocol.sc_private.replica_status import ReplicaRemoved
 from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
 from fluvio_spu.app import DataFolderInUse, SpuApp
 from fluvio_spu.config import Address
+from fluvio_spu.replica.log_settings import RETENTION_FOREVER_MS
 from fluvio_spu.replica.partition_folder import REMOVED_FOLDER, UID_FILE
-from fluvio_spu.replica.replica import RETENTION_FOREVER_MS
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,12 +57,13 @@ async def test_reports_speak_of_what_changed(
     assert report.size_bytes >= len(batch("a", "b"))
 
 
-async def test_replicas_led_elsewhere_are_known_and_not_opened(spu: Any, assignment: Any) -> None:
+async def test_replicas_led_elsewhere_are_held_and_not_served(spu: Any, assignment: Any) -> None:
     await spu.assign(assignment("far", leader=OTHER, replicas=(OTHER, 5001)))
     key = ReplicaKey("far", PartitionId(0))
     assert spu.app.registry.get(key) is None
     assert spu.app.registry.leader_of(key) == OTHER
-    assert not folder(spu, "far-0").exists()
+    assert [replica.key for replica in spu.app.registry.followers()] == [key]
+    assert folder(spu, "far-0").exists()
     assert spu.app.registry.leader_of(ReplicaKey("unknown", PartitionId(0))) is None
 
 

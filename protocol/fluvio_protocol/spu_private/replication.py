@@ -107,10 +107,10 @@ class JoinAnswer(Message):
 
 @message(api_key=21, versions=(0, 0))
 class CopiedRecords(Message):
-    """Whole batches as they are in the leader's log, behind each other.
+    """Announces whole batches as they are in the leader's log, behind each other.
 
-    `records` comes last and is a count of bytes and the bytes, so that a leader sends them straight
-    from its file.
+    They are what is left of the frame behind this message, so that a leader sends them straight
+    from its file, and a follower writes them straight from what it received.
     """
 
     key: ReplicaKey = field(about="partition")
@@ -120,7 +120,6 @@ class CopiedRecords(Message):
     end_offset: Offset = field(about="offset behind the last record")
     log_start: Offset = field(about="first offset that the leader still has")
     high_watermark: Offset = field(about="the leader's")
-    records: bytes = field(default=b"", about="batches; i32 length and bytes")
 
 
 @message()

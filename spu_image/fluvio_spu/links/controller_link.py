@@ -7,6 +7,7 @@ is away. Reports double as the heartbeat, so one is sent at every interval even 
     connect -> RegisterSpuRequest -> RegisterSpuResponse
             -> UpdateSpus, UpdateReplicas (full, then changes)      from the controller
             <- ReplicaStatusReport, ReplicaRemoved                  to the controller
+            <- ReportUnfit, ProposeInSync, ResignLeadership
 """
 
 import asyncio
@@ -19,14 +20,16 @@ from fluvio_protocol.api.versions import PLATFORM_VERSION
 from fluvio_protocol.codec import Message, Reader, decode_exact
 from fluvio_protocol.errors import FluvioError, RemoteProtocolError
 from fluvio_protocol.metadata.spu import SpuSpec
+from fluvio_protocol.sc_private.in_sync import ProposeInSync, ReportUnfit, ResignLeadership
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
 from fluvio_protocol.sc_private.update_replica import UpdateReplicas
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
-from fluvio_protocol.types import SpuId
+from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
 from fluvio_socket.backoff import Backoff
 from fluvio_socket.connection import Connection, dial
 from fluvio_socket.connection_group import ConnectionLimits
+from fluvio_spu.replica.controller_news import ControllerNews
 from fluvio_spu.replica.registry import ReplicaRegistry
 
 _log = logging.getLogger(__name__)
@@ -127,9 +130,13 @@ class ControllerLink:
         address: ControllerAddress,
         registry: ReplicaRegistry,
         directory: SpuDirectory,
+        news: ControllerNews | None = None,
+        incarnation: DataIncarnation = UNKNOWN_INCARNATION,
         backoff: Backoff | None = None,
     ) -> None:
         self.spu_id = spu_id
+        self._incarnation = incarnation
+        self._news = news or ControllerNews()
         self._address = address
         self._registry = registry
         self._directory = directory
@@ -155,6 +162,7 @@ class ControllerLink:
     async def run(self) -> None:
         """Register, report, reconnect; for ever."""
         self._registry.on_change.append(self.wake)
+        self._news.on_news.append(self.wake)
         refused = ""
         while True:
             try:
@@ -194,7 +202,13 @@ class ControllerLink:
         )
         session = sessions[0]
         try:
-            session.send(RegisterSpuRequest(spu_id=self.spu_id, platform_version=PLATFORM_VERSION))
+            session.send(
+                RegisterSpuRequest(
+                    spu_id=self.spu_id,
+                    platform_version=PLATFORM_VERSION,
+                    incarnation=self._incarnation,
+                )
+            )
             response = await self._registration(session)
             if response.error_code:
                 self.trouble = response.error_message or response.error_code.error.name
@@ -223,6 +237,7 @@ class ControllerLink:
 
     async def _report_until_lost(self, session: _Session, interval_s: float) -> None:
         everything = True
+        self._registry.tell_unfit()
         while not session.lost.done():
             self._urgent.clear()
             reports = self._registry.take_reports(everything=everything)
@@ -230,8 +245,18 @@ class ControllerLink:
             session.send(ReplicaStatusReport(replicas=reports))
             for removed in self._registry.take_removed():
                 session.send(removed)
+            self._send_news(session)
             await self._pause(session, interval_s)
         _log.info("event=controller_lost spu=%s reason=%s", self.spu_id, session.lost.result())
+
+    def _send_news(self, session: _Session) -> None:
+        proposals, resignations, unfit = self._news.take()
+        if unfit:
+            session.send(ReportUnfit(replicas=unfit))
+        if proposals:
+            session.send(ProposeInSync(proposals=proposals))
+        if resignations:
+            session.send(ResignLeadership(resignations=resignations))
 
     async def _pause(self, session: _Session, interval_s: float) -> None:
         """Until the next heartbeat, urgent news, or the end of the connection."""

@@ -1,7 +1,8 @@
-"""One table: request of a peer -> what answers it.
+"""One table: request of a peer -> what answers it; and the connections of followers.
 
 Peers ask rarely (a consumer flushes its offset), so each request is decoded in full and answered
-from a child task of its connection; how many may run at once is bounded.
+from a child task of its connection; how many may run at once is bounded. A connection that says
+hello as a follower is another conversation (`follower_session`), in which nothing is answered.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,8 +17,11 @@ from fluvio_protocol.spu_private.consumer_offset import (
     PeerUpdateConsumerOffset,
     PeerUpdateConsumerOffsetResponse,
 )
+from fluvio_protocol.spu_private.replication import FollowerHello
 from fluvio_socket.connection import Connection
+from fluvio_spu.private_api.follower_session import FollowerSession
 from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore, error_status
+from fluvio_spu.replica.registry import ReplicaRegistry
 
 REQUESTS_IN_FLIGHT_MAX = 256
 
@@ -25,8 +29,16 @@ REQUESTS_IN_FLIGHT_MAX = 256
 class PrivateService:
     """Makes a session for every connection of a peer."""
 
-    def __init__(self, store: ConsumerOffsetStore) -> None:
+    def __init__(
+        self,
+        store: ConsumerOffsetStore,
+        registry: ReplicaRegistry,
+        *,
+        catch_up_bytes_per_second: int = 0,
+    ) -> None:
         self._store = store
+        self.registry = registry
+        self.catch_up_bytes_per_second = catch_up_bytes_per_second
         self.handlers: dict[
             int | None, tuple[type[Message], Callable[[Any], Awaitable[Message]]]
         ] = {
@@ -59,11 +71,19 @@ class PrivateSession:
         self._connection = connection
         self._service = service
         self._in_flight = 0
+        self._follower: FollowerSession | None = None
 
     def frames_received(self, frames: Sequence[memoryview]) -> None:
         for frame in frames:
             reader = Reader(frame)
             header = decode_request_header(reader)
+            if self._follower is not None:
+                self._follower.received(header, reader)
+                continue
+            if header.api_key == FollowerHello.api_key:
+                hello = decode_exact(FollowerHello, frame[reader.position :], 0)
+                self._follower = FollowerSession(self._connection, self._service, hello)
+                continue
             entry = self._service.handlers.get(header.api_key)
             if entry is None:
                 raise RemoteProtocolError(f"a peer sent unknown request {header.api_key}")
@@ -75,10 +95,14 @@ class PrivateSession:
             self._connection.spawn(self._answer(handler, request, header.correlation_id))
 
     def drained(self) -> None:
-        """Answers are small; there is nothing to resume."""
+        """Answers are small; only a follower may have been waiting."""
+        if self._follower is not None:
+            self._follower.drained()
 
     def connection_lost(self, reason: str) -> None:
         """Children of the connection are cancelled by it."""
+        if self._follower is not None:
+            self._follower.lost(reason)
 
     async def _answer(
         self, handler: Callable[[Any], Awaitable[Message]], request: Message, correlation_id: int

@@ -77,6 +77,9 @@ SMART_MODULES_UNAVAILABLE = ErrorStatus(
 _NOT_LEADER = ErrorStatus(ErrorCode.NOT_LEADER_FOR_PARTITION)
 _TOO_LARGE = ErrorStatus(ErrorCode.MESSAGE_TOO_LARGE)
 _WRONG_CODEC = ErrorStatus(ErrorCode.COMPRESSION_ERROR)
+_NOT_ENOUGH_REPLICAS = ErrorStatus(ErrorCode.PARTITION_PENDING_INITIALIZATION)
+"""Fewer replicas are in sync than the topic demands: nothing was stored, and it may be tried again.
+Fluvio has no code for it; this one says that the partition has to wait for something."""
 _NO_DEDUPLICATION = ErrorStatus(ErrorCode.DEDUPLICATION_SMART_MODULE_NOT_LOADED)
 
 
@@ -195,6 +198,9 @@ class ProduceCollector:
         ):
             return False
         self.has_work = True
+        if route.committed and not route.replica.takes_committed:
+            self._refuse_routed(route, correlation_id, _NOT_ENOUGH_REPLICAS)
+            return True
         records = frame[route.records_at : end]
         writer = route.writer
         first = writer.record_count
@@ -325,6 +331,9 @@ class ProduceCollector:
             return
         if not records:
             exchange.settle(number, SUCCESS, 0)
+            return
+        if exchange.committed and not writer.replica.takes_committed:
+            self._refuse(exchange, number, _NOT_ENOUGH_REPLICAS)
             return
         checked = self._check(writer.replica, records)
         if isinstance(checked, ErrorStatus):

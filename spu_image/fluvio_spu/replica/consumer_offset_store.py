@@ -54,6 +54,17 @@ _LENGTH = struct.Struct(">i")
 _VALUE = struct.Struct(">qQ")
 
 
+COMMIT_TIMEOUT_S = 4.0
+"""Less than a peer waits for an answer."""
+
+
+class NotCommitted(FluvioError):
+    """An offset was stored at the leader and may yet be committed, or lost with it."""
+
+    code = ErrorCode.OFFSET_FLUSH_REQUEST_ERROR
+    retriable = True
+
+
 class ConsumerOffsetsNotHere(FluvioError):
     """Another SPU keeps the offsets of consumers."""
 
@@ -164,7 +175,7 @@ class ConsumerOffsetStore:
         end = self._change(home, _updated_entry(key, value))
         self._entries[key] = value
         self._count_change(home)
-        await _until_durable(home, end)
+        await _until_committed(home, end)
 
     async def delete(self, replica: ReplicaKey, consumer_id: str) -> None:
         """Forget an offset; an unknown one is fine."""
@@ -174,7 +185,7 @@ class ConsumerOffsetStore:
             end = self._change(home, _deleted_entry(key))
             del self._entries[key]
             self._count_change(home)
-            await _until_durable(home, end)
+            await _until_committed(home, end)
 
     def _is_live(self, key: EntryKey, value: _Value) -> bool:
         """Whether the partition an offset speaks of still exists, and is the same one."""
@@ -301,18 +312,24 @@ def _encode_checkpoint(entries: Mapping[EntryKey, _Value], now_ms: int) -> Batch
     return batch
 
 
-async def _until_durable(home: Replica, end: Offset) -> None:
-    """Wait until the log below `end` is as safe as the policy wants. Raises NotLeader when the
-    replica stops before, ReplicaFailed when that cannot be."""
-    if home.durable.value >= end:
+async def _until_committed(home: Replica, end: Offset) -> None:
+    """Wait until the log below `end` is committed: what was stored survives its leader.
+
+    Raises NotLeader when the replica stops before, ReplicaFailed when that cannot be, NotCommitted
+    when it takes too long.
+    """
+    if home.hw.value >= end:
         return
     moved = asyncio.Event()
-    waiter = home.durable.wait(end, moved.set)
+    waiter = home.hw.wait(end, moved.set)
     try:
-        await moved.wait()
+        async with asyncio.timeout(COMMIT_TIMEOUT_S):
+            await moved.wait()
+    except TimeoutError:
+        raise NotCommitted(f"not enough replicas of {home.key} have it yet: try again") from None
     finally:
         waiter.cancel()
-    if home.durable.value < end:
+    if home.hw.value < end:
         if not home.serving:
             raise NotLeader(f"{home.key} is not served here any more")
         raise ReplicaFailed(f"{home.key}: what was appended may not be on disk")

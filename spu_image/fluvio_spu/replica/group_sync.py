@@ -6,15 +6,25 @@ timer serves all replicas that wait for their interval; while nothing is dirty t
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fluvio_protocol.types import Offset
 from fluvio_spu.metrics import SpuMetrics
 from fluvio_spu.replica.file_work import FileWorkers
-from fluvio_spu.storage import DurabilityMode, DurabilityPolicy, SyncHandle
+from fluvio_spu.storage import DurabilityMode, DurabilityPolicy, Log, SyncHandle
 
-if TYPE_CHECKING:
-    from fluvio_spu.replica.replica import Replica
+
+class SyncedReplica(Protocol):
+    """Whose log is made durable: a replica that leads, or one that follows."""
+
+    log: Log
+    serving: bool
+
+    def synced(self, end: Offset) -> None:
+        """Everything below `end` is on disk now."""
+
+    def sync_failed(self, error: Exception) -> None:
+        """Nobody can say what is on disk."""
 
 
 class GroupSync:
@@ -28,12 +38,12 @@ class GroupSync:
         self._policy = policy
         self._workers = workers
         self._metrics = metrics
-        self._dirty: set[Replica] = set()
-        self._running: set[Replica] = set()
+        self._dirty: set[SyncedReplica] = set()
+        self._running: set[SyncedReplica] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.acks_wait = policy.mode is not DurabilityMode.PAGE_CACHE
 
-    def appended(self, replica: "Replica") -> None:
+    def appended(self, replica: SyncedReplica) -> None:
         """The log of `replica` grew; make it durable as the policy says."""
         self._dirty.add(replica)
         if self._policy.is_due(replica.log.unsynced_bytes, waited_ms=0):
@@ -42,7 +52,7 @@ class GroupSync:
             delay_s = self._policy.interval_ms / 1000
             self._timer = self._loop.call_later(delay_s, self._interval_over)
 
-    def sync(self, replica: "Replica") -> None:
+    def sync(self, replica: SyncedReplica) -> None:
         """Make durable what `replica` holds, whatever the policy; one that runs is enough."""
         self._start(replica)
 
@@ -62,7 +72,7 @@ class GroupSync:
         self._timer = None
         self.sync_dirty()
 
-    def _start(self, replica: "Replica") -> None:
+    def _start(self, replica: SyncedReplica) -> None:
         if replica in self._running:
             return  # _finished starts the next one
         self._dirty.discard(replica)
@@ -76,7 +86,7 @@ class GroupSync:
             lambda error: self._failed(replica, error),
         )
 
-    def _finished(self, replica: "Replica", end: Offset) -> None:
+    def _finished(self, replica: SyncedReplica, end: Offset) -> None:
         self._metrics.sync_count += 1
         self._running.discard(replica)
         replica.synced(end)
@@ -84,7 +94,7 @@ class GroupSync:
             # Appends came while the sync ran; they have waited at least that long already.
             self._start(replica)
 
-    def _failed(self, replica: "Replica", error: Exception) -> None:
+    def _failed(self, replica: SyncedReplica, error: Exception) -> None:
         self._metrics.file_work_failure_count += 1
         self._running.discard(replica)
         self._dirty.discard(replica)

@@ -62,10 +62,11 @@ class Housekeeping:
         """Look after the next share of the replicas."""
         if not self._round:
             self._round = [replica.key for replica in self._registry.replicas()]
+            self._round += [replica.key for replica in self._registry.followers()]
             self._share = -(-len(self._round) // TICKS_PER_ROUND)
         now = self._clock_ms()
         for _ in range(min(self._share, len(self._round))):
-            replica = self._registry.get(self._round.pop())
+            replica = self._registry.held(self._round.pop())
             if replica is None:
                 continue
             try:

@@ -1,13 +1,19 @@
-"""All partitions this SPU knows of, and the replicas it serves.
+"""All partitions this SPU knows of, and the replicas it holds.
 
 `links` hands assignments down (`apply`) and takes news up (`take_reports`, `take_removed`); the
 doors look replicas up (`get`). Opening, closing and deleting happen in worker threads, a chunk of
 logs at a time, so that a start with a thousand partitions never stops the loop.
 
-Each partition has a slot: what is wanted (the newest assignment) and what is there (a replica or
-none). `_reconcile` starts the one job that brings them nearer, and is asked again when it ends;
-while a job runs, newer assignments only change what is wanted. Nothing is deleted unless an
-assignment says so by name and identity.
+Each partition has a slot: what is wanted (the newest assignment) and what is there:
+
+    nothing --open--> an open log --begin--> a role: `Replica` leads, `FollowingReplica` follows
+
+A change of roles keeps the log open. `_reconcile` starts the one job that brings a slot nearer to
+what is wanted, and is asked again when it ends; while a job runs, newer assignments only change
+what is wanted. Nothing is deleted unless an assignment says so by name and identity.
+
+Who may lead: not a replica whose log may lack acknowledged records, under any epoch that was given
+before the controller knew. Then the slot has no role until the controller has decided.
 """
 
 import asyncio
@@ -19,10 +25,20 @@ from functools import partial
 
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.sc_private.in_sync import UnfitReplica
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
-from fluvio_protocol.types import ReplicaKey, SpuId
+from fluvio_protocol.types import (
+    UNKNOWN_INCARNATION,
+    DataIncarnation,
+    LeaderEpoch,
+    ReplicaKey,
+    SpuId,
+)
 from fluvio_spu.replica.errors import NotLeader
+from fluvio_spu.replica.following import FollowingReplica
+from fluvio_spu.replica.log_settings import log_config
+from fluvio_spu.replica.open_log import OpenLog
 from fluvio_spu.replica.partition_folder import (
     claim,
     partition_directory,
@@ -30,7 +46,8 @@ from fluvio_spu.replica.partition_folder import (
     remove_leftovers,
     remove_partition,
 )
-from fluvio_spu.replica.replica import Replica, ReplicaSurroundings, log_config
+from fluvio_spu.replica.replica import Replica, is_replicated
+from fluvio_spu.replica.surroundings import ReplicaSurroundings
 from fluvio_spu.storage import Disk, Log
 
 _log = logging.getLogger(__name__)
@@ -47,15 +64,20 @@ _NOT_LEADER = ErrorStatus(ErrorCode.NOT_LEADER_FOR_PARTITION)
 
 
 class _Slot:
-    """One partition: what is wanted, what is there, and whether a job is at it."""
+    """One partition: what is wanted, what is there, and whether a job is at it.
 
-    __slots__ = ("assignment", "busy", "forgotten", "replica")
+    unfit_epoch: the newest epoch at which the controller was told that the log may lack records
+    """
+
+    __slots__ = ("assignment", "busy", "forgotten", "opened", "role", "unfit_epoch")
 
     def __init__(self, assignment: ReplicaAssignment) -> None:
         self.assignment = assignment
-        self.replica: Replica | None = None
+        self.opened: OpenLog | None = None
+        self.role: Replica | FollowingReplica | None = None
         self.busy = False
         self.forgotten = False
+        self.unfit_epoch: LeaderEpoch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +86,7 @@ class _Opened:
 
     slot: _Slot
     assignment: ReplicaAssignment
-    log: Log | None
+    log: OpenLog | None
     replaced_folder: str | None
     error: Exception | None
 
@@ -72,8 +94,11 @@ class _Opened:
 class ReplicaRegistry:
     """The slots. Event loop thread only.
 
-    on_change: called when `take_reports` or `take_removed` have news that clients wait for
-    on_ready:  called once, when the first full assignment is served
+    on_change:   called when `take_reports` or `take_removed` have news that clients wait for
+    on_ready:    called once, when the first full assignment is served
+    on_followed: called with each replica that begins to follow, and again when it is over
+    closed_durably: all logs that were closed are on disk as a whole
+    may_have_lost: what was not synced by an earlier process may be gone
     """
 
     def __init__(
@@ -83,17 +108,22 @@ class ReplicaRegistry:
         disk: Disk,
         replica_dir: str,
         surroundings: ReplicaSurroundings,
+        may_have_lost: bool = False,
     ) -> None:
         self.spu_id = spu_id
+        self.may_have_lost = may_have_lost
+        self.on_followed: list[Callable[[FollowingReplica], None]] = []
         self.on_change: list[Callable[[], None]] = []
         self.on_ready: list[Callable[[], None]] = []
         self.ready = False
+        self.closed_durably = True
         self._loop = asyncio.get_running_loop()
         self._disk = disk
         self._replica_dir = replica_dir
         self._surroundings = surroundings
         self._slots: dict[ReplicaKey, _Slot] = {}
         self._serving: dict[ReplicaKey, Replica] = {}
+        self._following: dict[ReplicaKey, FollowingReplica] = {}
         self._removed: list[ReplicaRemoved] = []
         self._to_open: deque[_Slot] = deque()
         self._chunks_running = 0
@@ -157,6 +187,40 @@ class ReplicaRegistry:
         """All replicas served here."""
         return self._serving.values()
 
+    def followers(self) -> Collection[FollowingReplica]:
+        """All replicas that follow another SPU."""
+        return self._following.values()
+
+    def held(self, key: ReplicaKey) -> Replica | FollowingReplica | None:
+        """The replica here, whatever its role."""
+        return self._serving.get(key) or self._following.get(key)
+
+    def tick(self) -> None:
+        """Time went by; a few times a second."""
+        for replica in tuple(self._serving.values()):
+            if replica.leading is not None:
+                replica.leading.tick()
+
+    def leave(self, patience_ms: int) -> int:
+        """This SPU stops: have others lead what can be led elsewhere. Returns how many can."""
+        return sum(
+            replica.leading is not None and replica.leading.leave(patience_ms)
+            for replica in tuple(self._serving.values())
+        )
+
+    def leaving_count(self) -> int:
+        """Partitions with several replicas in sync that are still led here."""
+        return sum(
+            replica.leading is not None and len(replica.leading.machine.in_sync.members) > 1
+            for replica in self._serving.values()
+        )
+
+    def tell_unfit(self) -> None:
+        """Tell the controller again which replicas may lack records: it may have forgotten."""
+        for slot in self._slots.values():
+            if slot.opened is not None and slot.opened.unfit and not slot.busy:
+                self._tell_unfit(slot, slot.opened)
+
     def take_reports(self, *, everything: bool = False) -> tuple[LeaderReport, ...]:
         """Reports of replicas that changed since last taken, or of all."""
         changed = self._surroundings.changed
@@ -176,9 +240,7 @@ class ReplicaRegistry:
             return None
         if not self._had_full_update:
             return "waiting for the first assignment"
-        count = sum(
-            slot.replica is None and self._is_led_here(slot) for slot in self._slots.values()
-        )
+        count = sum(slot.opened is None and self._is_held(slot) for slot in self._slots.values())
         return f"opening logs, {count} to go"
 
     def settled(self) -> bool:
@@ -191,10 +253,18 @@ class ReplicaRegistry:
         for retry in self._retries:
             retry.cancel()
         self._to_open.clear()
-        for replica in tuple(self._serving.values()):
-            replica.stop(_NOT_LEADER)
-            self._close_log(replica.log)
+        for slot in self._slots.values():
+            role, slot.role = slot.role, None
+            opened, slot.opened = slot.opened, None
+            if isinstance(role, Replica):
+                role.stop(_NOT_LEADER)
+            elif role is not None and opened is not None:
+                role.stop(partial(self._close_log, opened.log))
+                opened = None
+            if opened is not None and not slot.busy:
+                self._close_log(opened.log)
         self._serving.clear()
+        self._following.clear()
         self._surroundings.metrics.replica_open_count = 0
 
     # What is wanted.
@@ -233,43 +303,224 @@ class ReplicaRegistry:
         if slot.busy or self._closed:
             return
         wanted = slot.assignment
-        if slot.replica is not None:
-            if self._is_led_here(slot) and slot.replica.uid == wanted.uid:
-                slot.replica.follow(wanted)
+        if slot.role is not None:
+            if self._is_right_role(slot, slot.role):
+                self._follow(slot, slot.role)
             else:
-                self._stop(slot, slot.replica)
+                self._end_role(slot, slot.role)
+        elif slot.opened is not None:
+            if self._is_held(slot) and slot.opened.uid == wanted.uid:
+                self._begin_role(slot, slot.opened)
+            else:
+                self._let_go(slot, slot.opened)
         elif slot.forgotten:
             del self._slots[wanted.key]
         elif wanted.is_being_deleted and self.spu_id in wanted.replicas:
             self._remove(slot)
         elif wanted.is_being_deleted:
             del self._slots[wanted.key]
-        elif self._is_led_here(slot):
+        elif self._is_held(slot):
             slot.busy = True
             self._to_open.append(slot)
 
-    def _is_led_here(self, slot: _Slot) -> bool:
+    def _is_held(self, slot: _Slot) -> bool:
         wanted = slot.assignment
-        return not slot.forgotten and not wanted.is_being_deleted and wanted.leader == self.spu_id
+        return (
+            not slot.forgotten
+            and not wanted.is_being_deleted
+            and (wanted.leader == self.spu_id or self.spu_id in wanted.replicas)
+        )
 
-    def _stop(self, slot: _Slot, replica: Replica) -> None:
-        """Serve no more; close the log off the loop, then look again."""
+    def _is_led_here(self, slot: _Slot) -> bool:
+        return self._is_held(slot) and slot.assignment.leader == self.spu_id
+
+    def _is_right_role(self, slot: _Slot, role: Replica | FollowingReplica) -> bool:
         wanted = slot.assignment
-        gone = wanted.is_being_deleted or wanted.uid != replica.uid
-        slot.replica = None
+        if not self._is_held(slot) or role.uid != wanted.uid:
+            return False
+        if isinstance(role, FollowingReplica):
+            return role.leader == wanted.leader and role.leader_epoch == wanted.leader_epoch
+        return wanted.leader == self.spu_id and (
+            role.leader_epoch == wanted.leader_epoch or role.leading is None
+        )
+
+    def _follow(self, slot: _Slot, role: Replica | FollowingReplica) -> None:
+        """The same leadership goes on, with other settings or another in-sync set."""
+        role.follow(slot.assignment)
+        if isinstance(role, FollowingReplica):
+            if role.opened.unfit and not role.busy and self._controller_knows(slot):
+                # Not in the set any more; the mark would be told at every registration.
+                role.opened.unfit = ""
+                self._surroundings.workers.run(role.opened.forget_mark)
+            return
+        if role.leading is None and is_replicated(slot.assignment):
+            # It has got followers: note the epoch, while it goes on serving.
+            self._note_epoch(slot, role.opened, role.begin_replication)
+
+    def _begin_role(self, slot: _Slot, opened: OpenLog) -> None:
+        wanted = slot.assignment
+        self._judge(slot, opened)
+        if opened.unfit and self._controller_knows(slot):
+            self._run(slot, opened.forget_mark, "mark_not_forgotten")
+            return
+        if not self._is_led_here(slot):
+            if opened.unfit:
+                self._tell_unfit(slot, opened)
+            following = FollowingReplica(wanted, opened, self._surroundings)
+            slot.role = following
+            self._following[wanted.key] = following
+            for listener in self.on_followed:
+                listener(following)
+        elif not is_replicated(wanted):
+            self._lead(slot, opened)
+        elif self._may_lead(slot, opened):
+            self._note_epoch(slot, opened, lambda: self._lead(slot, opened))
+
+    def _may_lead(self, slot: _Slot, opened: OpenLog) -> bool:
+        """Whether the log has all that was acknowledged, as far as this SPU can tell.
+
+        If not, the controller finds out by the incarnation or is told, and decides anew.
+        """
+        wanted = slot.assignment
+        stored = self._stored_incarnation(wanted)
+        if stored not in (None, UNKNOWN_INCARNATION, self._surroundings.incarnation):
+            _log.warning(
+                "event=waits_for_election replica=%s epoch=%s reason=unsynced records may be lost",
+                wanted.key,
+                wanted.leader_epoch,
+            )
+            return False
+        if opened.unfit:
+            self._tell_unfit(slot, opened)
+        return not opened.unfit
+
+    def _controller_knows(self, slot: _Slot) -> bool:
+        """Whether the assignment was made with the knowledge that the log may lack records."""
+        wanted = slot.assignment
+        return is_replicated(wanted) and (
+            (slot.unfit_epoch is not None and wanted.leader_epoch > slot.unfit_epoch)
+            or self._stored_incarnation(wanted) is None
+        )
+
+    def _run(
+        self,
+        slot: _Slot,
+        job: Callable[[], object],
+        event: str,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Have a worker do something with the slot's files; then look again."""
         slot.busy = True
-        del self._serving[replica.key]
-        self._surroundings.metrics.replica_open_count -= 1
-        _log.info("event=replica_stopped replica=%s deleted=%s", replica.key, gone)
-        replica.stop(_DELETED if gone else _NOT_LEADER)
-        self._close_log(replica.log, lambda: self._job_ended(slot))
+
+        def done(_: object) -> None:
+            slot.busy = False
+            if not self._closed:
+                then()
+            self._reconcile(slot)
+            self._open_more()
+
+        def failed(error: Exception) -> None:
+            _log.error("event=%s replica=%s error=%s", event, slot.assignment.key, error)
+            self._retry_later(slot)
+
+        self._surroundings.workers.run(job, done, failed)
+
+    def _judge(self, slot: _Slot, opened: OpenLog) -> None:
+        """A member whose incarnation nobody noted cannot be told from one that lost nothing."""
+        wanted = slot.assignment
+        if (
+            self.may_have_lost
+            and not opened.unfit
+            and is_replicated(wanted)
+            and self._stored_incarnation(wanted) == UNKNOWN_INCARNATION
+            and slot.unfit_epoch is None
+        ):
+            opened.unfit = "records that were not synced may be lost"
+
+    def _stored_incarnation(self, wanted: ReplicaAssignment) -> DataIncarnation | None:
+        """In which life of its data this SPU is in the in-sync set; None: it is not in it."""
+        for member in wanted.in_sync:
+            if member.spu == self.spu_id:
+                return member.incarnation
+        return None
+
+    def _tell_unfit(self, slot: _Slot, opened: OpenLog) -> None:
+        wanted = slot.assignment
+        slot.unfit_epoch = wanted.leader_epoch
+        self._surroundings.news.unfit(
+            UnfitReplica(
+                key=wanted.key,
+                uid=wanted.uid,
+                leader_epoch=wanted.leader_epoch,
+                reason=opened.unfit[:1000],
+            )
+        )
+
+    def _note_epoch(self, slot: _Slot, opened: OpenLog, then: Callable[[], None]) -> None:
+        """Before anything is appended under an epoch, the epoch is on disk."""
+        epoch = slot.assignment.leader_epoch
+
+        def note() -> None:
+            opened.begin_epoch(epoch)
+            if self._surroundings.group_sync.acks_wait:  # everything in it counts as durable
+                opened.log.sync_handle().run()
+
+        def noted() -> None:
+            if self._is_led_here(slot) and slot.assignment.leader_epoch == epoch:
+                then()
+
+        self._run(slot, note, "epoch_not_noted", noted)
+
+    def _lead(self, slot: _Slot, opened: OpenLog) -> None:
+        replica = Replica(slot.assignment, opened, self._surroundings)
+        slot.role = replica
+        self._serving[replica.key] = replica
+        self._surroundings.metrics.replica_open_count += 1
+        self._surroundings.changed.add(replica)
+        _log.info(
+            "event=replica_opened replica=%s epoch=%s start=%s leo=%s",
+            replica.key,
+            replica.leader_epoch,
+            replica.start_offset,
+            replica.leo,
+        )
+        self._tell_change()
+
+    def _end_role(self, slot: _Slot, role: Replica | FollowingReplica) -> None:
+        """Serve or follow no more; then look again. The log stays open if it will be used."""
+        wanted = slot.assignment
+        gone = wanted.is_being_deleted or wanted.uid != role.uid
+        slot.role = None
+        _log.info("event=replica_stopped replica=%s deleted=%s", role.key, gone)
+        if isinstance(role, Replica):
+            del self._serving[role.key]
+            self._surroundings.metrics.replica_open_count -= 1
+            role.stop(_DELETED if gone else _NOT_LEADER)
+            self._reconcile(slot)
+            return
+        del self._following[role.key]
+        slot.busy = True
+        role.stop(lambda: self._job_ended(slot))
+        for listener in self.on_followed:
+            listener(role)
+
+    def _let_go(self, slot: _Slot, opened: OpenLog) -> None:
+        """Close the log off the loop, then look again."""
+        slot.opened = None
+        slot.busy = True
+        self._close_log(opened.log, lambda: self._job_ended(slot))
 
     def _close_log(self, log: Log, ended: Callable[[], None] = lambda: None) -> None:
         def failed(error: Exception) -> None:
             _log.error("event=close_failed error=%s", error)
+            self.closed_durably = False
             ended()
 
-        self._surroundings.workers.run(log.close, lambda _: ended(), failed)
+        def closed(durably: bool) -> None:
+            self.closed_durably = self.closed_durably and durably
+            ended()
+
+        self._surroundings.workers.run(log.close, closed, failed)
 
     def _job_ended(self, slot: _Slot) -> None:
         slot.busy = False
@@ -324,7 +575,7 @@ class ReplicaRegistry:
             chunk: list[tuple[_Slot, ReplicaAssignment]] = []
             while self._to_open and len(chunk) < LOGS_PER_CHUNK:
                 slot = self._to_open.popleft()
-                if self._is_led_here(slot):
+                if self._is_held(slot):
                     chunk.append((slot, slot.assignment))
                 else:  # no longer
                     slot.busy = False
@@ -348,9 +599,10 @@ class ReplicaRegistry:
             if self._surroundings.group_sync.acks_wait and log.unsynced_bytes:
                 # Readers will take all of it for committed.
                 log.sync_handle().run()
+            opened = OpenLog.of(self._disk, log, wanted.uid)
         except (FluvioError, OSError, ValueError) as error:
             return _Opened(slot, wanted, None, replaced, error)
-        return _Opened(slot, wanted, log, replaced, None)
+        return _Opened(slot, wanted, opened, replaced, None)
 
     def _chunk_opened(self, begun_s: float, chunk: list[_Opened]) -> None:
         self._chunks_running -= 1
@@ -372,9 +624,9 @@ class ReplicaRegistry:
             self._retry_later(slot)
             return
         if self._closed:
-            self._close_log(opened.log)
+            self._close_log(opened.log.log)
             return
-        recovery = opened.log.recovery
+        recovery = opened.log.log.recovery
         if not recovery.clean:
             _log.warning(
                 "event=log_recovered replica=%s walked_bytes=%s cut=%s damaged=%s first_damaged=%s",
@@ -384,21 +636,9 @@ class ReplicaRegistry:
                 len(recovery.damaged),
                 next(iter(recovery.damaged), None),
             )
-        replica = Replica(opened.assignment, opened.log, self._surroundings)
-        slot.replica = replica
+        slot.opened = opened.log
         slot.busy = False
-        self._serving[replica.key] = replica
-        self._surroundings.metrics.replica_open_count += 1
-        self._surroundings.changed.add(replica)
-        _log.info(
-            "event=replica_opened replica=%s epoch=%s start=%s leo=%s",
-            replica.key,
-            replica.leader_epoch,
-            replica.start_offset,
-            replica.leo,
-        )
-        if slot.assignment is not opened.assignment:
-            self._reconcile(slot)
+        self._reconcile(slot)
 
     def _check_ready(self) -> None:
         if (

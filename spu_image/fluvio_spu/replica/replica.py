@@ -6,57 +6,43 @@ holds storage in one hand and offsets in the other, and neither knows the other:
     append -> log -> LEO, then durable (at once, or after a sync), then HW -> reports, subscribers
 
 Invariant: start <= hw <= durable <= leo, and a client is told of an offset only after it moved.
-With this process as the only replica in sync, the high watermark is what is durable here.
+A partition with a single replica is committed when it is durable here. With more replicas
+`replication.leader` decides, from what followers report (`private_api/follower_session`); what it
+decides is performed here.
 
 Memory: about 1 KiB besides the log; no task, no timer.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 
 from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.partition import ReplicaStatus
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, SEGMENT_SIZE_BYTES_MIN
 from fluvio_protocol.record import BatchCompression, topic_allows
 from fluvio_protocol.sc_private.replica_status import LeaderReport
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
 from fluvio_protocol.types import CompressionType, LeaderEpoch, Offset, ReplicaKey
-from fluvio_spu.metrics import SpuMetrics
 from fluvio_spu.replica.cold_read import is_cached
 from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
 from fluvio_spu.replica.file_work import FileWorkers
-from fluvio_spu.replica.group_sync import GroupSync
+from fluvio_spu.replica.leadership import Leadership
+from fluvio_spu.replica.log_settings import log_config
 from fluvio_spu.replica.offsets import OffsetWatch
-from fluvio_spu.replica.wake_queue import OffsetSubscriber, WakeQueue
-from fluvio_spu.storage import ExpiredSegment, Log, LogConfig, LogFailed, LogSlice, OutOfStorage
+from fluvio_spu.replica.open_log import OpenLog
+from fluvio_spu.replica.surroundings import ReplicaSurroundings
+from fluvio_spu.replica.wake_queue import OffsetSubscriber
+from fluvio_spu.storage import ExpiredSegment, Log, LogFailed, LogSlice, OutOfStorage
 
 _log = logging.getLogger(__name__)
 
-RETENTION_FOREVER_MS = 1 << 62
 SYNC_INTERVAL_MS = 60_000
 """Whatever the durability policy, a log is synced so often. A start after a power cut then has
 little to doubt, and closed segments do not wait for their sync in ever greater numbers."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReplicaSurroundings:
-    """What all replicas of the process share.
-
-    changed:          replicas with news for the controller
-    cold_read_distance_bytes: logs up to this size are taken for cached
-    log_defaults:     what a topic does not say of its logs
-    """
-
-    wake_queue: WakeQueue
-    workers: FileWorkers
-    group_sync: GroupSync
-    metrics: SpuMetrics
-    changed: set["Replica"]
-    cold_read_distance_bytes: int
-    log_defaults: LogConfig
+OUT_OF_STORAGE_PATIENCE_MS = 2_000
+"""How long a leader without space looks for another that may lead, taking no writes meanwhile."""
 
 
 class Replica:
@@ -67,6 +53,9 @@ class Replica:
     durable, hw:    watched offsets
     codecs_allowed: bit n is set when batches of codec n may be stored
     stop_status:    why it does not serve any more
+    leading:        decides what is committed; None with a single replica
+    takes_committed: records that are sent now can be committed
+    writes_paused:  another SPU is about to lead
     """
 
     __slots__ = (
@@ -83,18 +72,25 @@ class Replica:
         "durable",
         "hw",
         "key",
+        "leading",
         "leo",
         "log",
+        "opened",
         "out_of_storage",
         "serving",
         "stop_status",
+        "takes_committed",
+        "writes_paused",
     )
 
     def __init__(
-        self, assignment: ReplicaAssignment, log: Log, surroundings: ReplicaSurroundings
+        self, assignment: ReplicaAssignment, opened: OpenLog, surroundings: ReplicaSurroundings
     ) -> None:
+        """With several replicas, the epoch must be noted with the log by now."""
         self.key: ReplicaKey = assignment.key
-        self.log = log
+        self.opened = opened
+        self.log: Log = opened.log
+        log = opened.log
         self.assignment = assignment
         self.serving = True
         self.stop_status: ErrorStatus = SUCCESS
@@ -105,15 +101,21 @@ class Replica:
         self._subscribers: set[OffsetSubscriber] = set()
         self._data_waiters: dict[OffsetSubscriber, None] = {}
         self._hw_waiters: dict[OffsetSubscriber, None] = {}
-        # What survived a restart is on disk as far as recovery can tell, and nobody else has it.
+        self.leading: Leadership | None = None
+        self.takes_committed = True
+        self.writes_paused = False
+        # What survived a restart is on disk as far as recovery can tell.
         self.leo: int = log.end_offset
         self.durable = OffsetWatch(self.leo)
-        self.hw = OffsetWatch(self.leo)
         self.checkpointed_hw: int = log.high_watermark
-        log.set_high_watermark(log.end_offset)
+        if not is_replicated(assignment):  # nobody else has it
+            log.set_high_watermark(log.end_offset)
+        self.hw = OffsetWatch(log.high_watermark)
         self.codecs_allowed = 0
         self.batch_size_bytes_max = 0
-        self._follow(assignment)
+        self._take(assignment)
+        if is_replicated(assignment):
+            self.begin_replication()
 
     @property
     def uid(self) -> str:
@@ -151,12 +153,16 @@ class Replica:
             raise NotLeader(f"{self.key} is not served here")
         if self._failure is not None:
             raise ReplicaFailed(f"{self.key} takes no writes: {self._failure}")
+        if self.writes_paused:
+            raise NotLeader(f"{self.key} is about to be served by another SPU")
         surroundings = self._surroundings
         try:
             base = self.log.append(batches)
         except OutOfStorage as error:
             if not self.out_of_storage:
                 _log.error("event=out_of_storage replica=%s reason=%s", self.key, error)
+                if self.leading is not None:
+                    self.leading.leave(OUT_OF_STORAGE_PATIENCE_MS)
             self.out_of_storage = True
             surroundings.changed.add(self)
             raise
@@ -170,6 +176,8 @@ class Replica:
         self.leo = end
         surroundings.changed.add(self)
         if surroundings.group_sync.acks_wait:
+            if self.leading is not None:
+                self.leading.machine.appended(end, self.durable.value)
             surroundings.group_sync.appended(self)
         else:
             self._became_durable(end)
@@ -234,8 +242,19 @@ class Replica:
 
     def follow(self, assignment: ReplicaAssignment) -> None:
         """Take a newer assignment of the same partition object, still led here."""
-        self._follow(assignment)
+        self._take(assignment)
+        if self.leading is not None:
+            self.leading.assigned(assignment)
         self._surroundings.changed.add(self)
+
+    def begin_replication(self) -> None:
+        """Others hold it too from now on. Its epoch must be noted with the log by now."""
+        self.leading = Leadership(self, self._surroundings)
+        self.leading.begin()
+
+    def wake_later(self, subscriber: OffsetSubscriber) -> None:
+        """Wake it on a later turn, behind the others."""
+        self._surroundings.wake_queue.extend((subscriber,))
 
     def stop(self, status: ErrorStatus) -> None:
         """Serve no more: everybody who waits is told `status`. The log is the caller's to close."""
@@ -262,7 +281,7 @@ class Replica:
             )
             self._surroundings.metrics.segment_expired_count += len(expired)
             self._surroundings.changed.add(self)
-            self.workers.run(lambda: _delete(expired))
+            self.workers.run(lambda: delete_segments(expired))
         if (
             not 0 <= now_ms - self._synced_at_ms < SYNC_INTERVAL_MS
             and self._failure is None
@@ -282,12 +301,15 @@ class Replica:
     def report(self) -> LeaderReport:
         """What the controller is told."""
         own = self.assignment.leader
+        leading = self.leading
         return LeaderReport(
             key=self.key,
             leader_epoch=self.assignment.leader_epoch,
             leader=ReplicaStatus(spu=own, hw=Offset(self.hw.value), leo=Offset(self.leo)),
             followers=tuple(
-                ReplicaStatus(spu=spu) for spu in self.assignment.replicas if spu != own
+                ReplicaStatus(spu=spu) if leading is None else leading.status_of(spu)
+                for spu in self.assignment.replicas
+                if spu != own
             ),
             size_bytes=self.log.size_bytes,
             base_offset=self.log.start_offset,
@@ -304,18 +326,33 @@ class Replica:
             self.hw.release_all()
 
     def _became_durable(self, end: int) -> None:
-        moved = end > self.hw.value
-        if moved:
+        if self.leading is not None:
+            self.durable.advance(end)
+            if self._data_waiters and self._surroundings.group_sync.acks_wait:
+                # Followers are sent what is safe here.
+                self._surroundings.wake_queue.extend(self._data_waiters)
+                self._data_waiters = {}
+            moved = self.leading.machine.appended(self.leo, self.durable.value)
+            if moved is not None:
+                self.committed(moved)
+            return
+        if end > self.hw.value:
             self.log.set_high_watermark(Offset(end))
-        self.durable.advance(end)
-        self.hw.advance(end)
-        if moved:
-            self._surroundings.changed.add(self)
-            if self._hw_waiters:
-                self._surroundings.wake_queue.extend(self._hw_waiters)
-                self._hw_waiters = {}
+            self.durable.advance(end)
+            self.committed(end)
+        else:
+            self.durable.advance(end)
 
-    def _follow(self, assignment: ReplicaAssignment) -> None:
+    def committed(self, end: int) -> None:
+        """The high watermark moves to `end`: kept first, then everybody knows."""
+        self.log.set_high_watermark(Offset(end))
+        self.hw.advance(end)
+        self._surroundings.changed.add(self)
+        if self._hw_waiters:
+            self._surroundings.wake_queue.extend(self._hw_waiters)
+            self._hw_waiters = {}
+
+    def _take(self, assignment: ReplicaAssignment) -> None:
         self.assignment = assignment
         config = log_config(assignment, self._surroundings.log_defaults)
         self.log.reconfigure(config)
@@ -329,44 +366,12 @@ def _codecs_allowed(compression_type: CompressionType) -> int:
     return sum(1 << codec for codec in BatchCompression if topic_allows(compression_type, codec))
 
 
-def _delete(expired: Sequence[ExpiredSegment]) -> None:
+def is_replicated(assignment: ReplicaAssignment) -> bool:
+    """Whether others hold the partition too."""
+    return len(assignment.replicas) > 1
+
+
+def delete_segments(expired: Sequence[ExpiredSegment]) -> None:
+    """The slow part of retention, for a worker thread."""
     for segment in expired:
         segment.delete()
-
-
-def log_config(assignment: ReplicaAssignment, defaults: LogConfig) -> LogConfig:
-    """The log's settings for a topic's, and the process's for what the topic does not say.
-
-    The topic of consumer offsets never loses segments to their age: its live entries are in its
-    most recent records, however old those are.
-    """
-    storage = assignment.storage
-    retention_ms = None
-    if assignment.key.topic == CONSUMER_OFFSET_TOPIC:
-        retention_ms = RETENTION_FOREVER_MS
-    elif assignment.cleanup_policy is not None:
-        retention_ms = assignment.cleanup_policy.time_in_seconds * 1000
-    return _shared_log_config(
-        defaults,
-        storage.segment_size if storage is not None else None,
-        storage.max_partition_size if storage is not None else None,
-        retention_ms,
-    )
-
-
-@lru_cache(maxsize=256)
-def _shared_log_config(
-    default: LogConfig,
-    segment_size: int | None,
-    partition_size: int | None,
-    retention_ms: int | None,
-) -> LogConfig:
-    """One object for all partitions with the same settings."""
-    return replace(
-        default,
-        segment_size_bytes_max=max(
-            segment_size or default.segment_size_bytes_max, SEGMENT_SIZE_BYTES_MIN
-        ),
-        partition_size_bytes_max=partition_size or default.partition_size_bytes_max,
-        retention_ms=default.retention_ms if retention_ms is None else retention_ms,
-    )

@@ -206,8 +206,8 @@ class LeaderReplica:
     def next_offset(self, spu_id: SpuId) -> Offset | None:
         """From where to send records to a follower; None: nothing to send, or no position yet."""
         follower = self.followers.get(spu_id)
-        if follower is None or not follower.connected or not 0 <= follower.sent < self.log_end:
-            return None
+        if follower is None or not follower.connected or not 0 <= follower.sent < self.durable_end:
+            return None  # what may yet be lost here must not be found elsewhere, under one epoch
         return Offset(follower.sent)
 
     def sent(self, spu_id: SpuId, end: Offset) -> None:
