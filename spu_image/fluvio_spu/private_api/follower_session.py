@@ -101,6 +101,7 @@ class FollowerSession:
                         stream.leadership.follower_position(
                             self.spu_id, position.session, position.log_end, position.send_from
                         )
+                        stream.send_next()  # from its first position on it waits for records
             case JoinReplicas.api_key:
                 for join in decode(JoinReplicas, reader, 0).replicas:
                     self._join(join)

@@ -49,7 +49,7 @@ class FollowerSettings:
                     the driver lets leaders speak far more often
     """
 
-    join_ms_max: int = 1_000
+    join_ms_max: int = 200
     silence_ms_max: int = 10_000
 
 
