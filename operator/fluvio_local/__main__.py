@@ -98,6 +98,13 @@ def _add_cluster_options(command: argparse.ArgumentParser) -> None:
         help="of all SPUs: page-cache, group, group:<ms>:<bytes> or every-batch "
         "(default: FLV_DURABILITY, else page-cache)",
     )
+    add(
+        "--min-in-sync-replicas",
+        type=int,
+        default=1,
+        metavar="N",
+        help="replicas in sync that a record needs before it is committed (default %(default)s)",
+    )
 
 
 def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDescription:
@@ -111,6 +118,7 @@ def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDes
         log_directory=str(log_directory.absolute()),
         name=found.name,
         durability=found.durability,
+        min_in_sync_replicas=max(found.min_in_sync_replicas, 1),
     )
 
 

@@ -115,6 +115,7 @@ def controller_config(cluster: ClusterDescription) -> ScConfig:
         private_port=cluster.private.port,
         platform_version=cluster.platform_version,
         spus=tuple(_spu_spec(cluster, spu_id) for spu_id in cluster.spu_ids),
+        min_in_sync_replicas=cluster.min_in_sync_replicas,
     )
 
 

@@ -56,6 +56,7 @@ class ClusterDescription:
 
     name:       what its profile is called, and what is typed to delete it
     durability: policy that every SPU is told; None leaves it to the environment, or the default
+    min_in_sync_replicas: replicas in sync that a record needs before it is committed
     controller: its process while it runs, and after it was killed; None after a clean stop
     """
 
@@ -67,6 +68,7 @@ class ClusterDescription:
     log_directory: str
     name: str = "local"
     durability: str | None = None
+    min_in_sync_replicas: int = 1
     controller: ProcessIdentity | None = None
     format: int = CLUSTER_FORMAT
 

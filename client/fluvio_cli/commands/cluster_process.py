@@ -63,6 +63,7 @@ class ClusterSettings:
     spu_port_base: int = DEFAULT_SPU_PORT_BASE
     name: str = "local"
     durability: str | None = None
+    min_in_sync_replicas: int = 1
 
     @property
     def endpoint(self) -> str:
@@ -86,6 +87,7 @@ class ClusterSettings:
             *("--spu-port-base", str(self.spu_port_base)),
             *("--name", self.name),
             *(("--durability", self.durability) if self.durability is not None else ()),
+            *("--min-in-sync-replicas", str(self.min_in_sync_replicas)),
         ]
 
 
@@ -207,6 +209,7 @@ def _settings(data_directory: Path, cluster: dict[str, Any]) -> ClusterSettings:
         spu_port_base=cluster["spu_port_base"],
         name=cluster["name"],
         durability=cluster.get("durability"),
+        min_in_sync_replicas=cluster.get("min_in_sync_replicas", 1),
     )
 
 

@@ -42,7 +42,15 @@ from fluvio_cli.target import client_id
 
 READY_TIMEOUT_S = 60
 PROFILE_NAME = "local"
-LOCAL_ONLY = ("data_dir", "log_dir", "public", "private", "spu_port_base", "durability")
+LOCAL_ONLY = (
+    "data_dir",
+    "log_dir",
+    "public",
+    "private",
+    "spu_port_base",
+    "durability",
+    "min_in_sync_replicas",
+)
 KUBERNETES_ONLY = (
     *("namespace", "context_name", "chart_location", "chart_version", "chart_files", "chart_sets"),
     *("image_version", "registry", "rust_log", "service_type", "proxy_addr", "group_name"),
@@ -139,6 +147,14 @@ _TIMEOUT = click.option(
     "[default: $FLV_DURABILITY, else page-cache]",
 )
 @click.option(
+    "--min-in-sync-replicas",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Replicas in sync that a record needs before it is committed",
+)
+@click.option(
     "--profile-name",
     metavar="NAME",
     help="Name of the profile  [default: local, on Kubernetes the context's name]",
@@ -169,6 +185,7 @@ def start(
     private: str,
     spu_port_base: int,
     durability: str | None,
+    min_in_sync_replicas: int,
     profile_name: str | None,
     skip_profile_creation: bool,
     skip_checks: bool,
@@ -202,6 +219,7 @@ def start(
         spu_port_base=spu_port_base,
         name=profile_name or PROFILE_NAME,
         durability=durability,
+        min_in_sync_replicas=min_in_sync_replicas,
     )
     if not skip_checks or only_checks:
         check_before_start(settings)
