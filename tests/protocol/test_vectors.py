@@ -522,7 +522,6 @@ COPIED = CopiedRecords(
     end_offset=Offset(260),
     log_start=Offset(1),
     high_watermark=Offset(257),
-    records=b"\xde\xad\xbe\xef",
 )
 PROPOSED = InSyncProposal(
     key=T1_0,
