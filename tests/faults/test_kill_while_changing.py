@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60)]
 SEGMENT_SIZES = (1024, 4096, 65_536)
 KILLS = 6
 CONSUMER_OFFSETS = "consumer-offset-0"
-NAMES_KEPT = {".lock", ".removed", CONSUMER_OFFSETS}
+NAMES_KEPT = {".identity", ".lock", ".removed", CONSUMER_OFFSETS}
 
 
 class Writer:

@@ -167,14 +167,25 @@ def test_a_disk_that_fails(disk: FakeDisk, caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(StorageError):
         start(disk, 1)
     start(disk, 1)
-    disk.capacity = disk.used_bytes()
-    with pytest.raises(OutOfStorage):
-        start(disk, 2)
-    close_data_folder(disk, FOLDER)  # no room: it will be as if the process had been killed
+    disk.fail("sync_data", times=2)
+    close_data_folder(disk, FOLDER)  # it will be as if the process had been killed
     assert "event=data_folder_closed_uncleanly" in caplog.text
-    disk.capacity = None
     power_cut(disk)
     assert start(disk, 3) == (3, True)
+
+
+def test_a_full_disk_has_room_for_what_is_there_already(disk: FakeDisk) -> None:
+    disk.capacity = disk.used_bytes()
+    with pytest.raises(OutOfStorage):
+        start(disk, 1)
+    disk.capacity = None
+    start(disk, 1)
+    disk.capacity = disk.used_bytes()
+    close_data_folder(disk, FOLDER)
+    power_cut(disk)
+    assert start(disk, 2) == (1, False), "the clean stop was noted"
+    power_cut(disk)
+    assert start(disk, 3) == (3, True), "so was the start"
 
 
 @given(calls=st.integers(0, 12), seed=st.integers(0, 1 << 30), cut_power=st.booleans())

@@ -28,7 +28,7 @@ from fluvio_protocol.record.checksum import crc32c
 from fluvio_spu.storage.data_file import LOG_SUFFIX
 from fluvio_spu.storage.disk import Disk
 from fluvio_spu.storage.durable_file import directory_of, replace_durably, sync_file
-from fluvio_spu.storage.errors import storage_error
+from fluvio_spu.storage.errors import is_out_of_space, storage_error
 
 IDENTITY_FILE = ".identity"
 INCARNATION_MAX = (1 << 62) - 1
@@ -96,7 +96,7 @@ def open_data_folder(
         now = _next_life(
             found, acks_wait=acks_wait, boot_identity=boot_identity, new_incarnation=new_incarnation
         )
-        replace_durably(disk, f"{replica_dir}/{IDENTITY_FILE}", now.encode())
+        _write(disk, replica_dir, now, is_there=isinstance(found, _Identity))
     except OSError as error:
         raise storage_error(error, f"opening {replica_dir}") from error
     is_new = not isinstance(found, _Identity) or found.incarnation != now.incarnation
@@ -127,7 +127,7 @@ def close_data_folder(disk: Disk, replica_dir: str, *, all_durable: bool = True)
         if identity.inherited:
             _sync_logs(disk, replica_dir)
         stopped = replace(identity, running=False, inherited=False)
-        replace_durably(disk, f"{replica_dir}/{IDENTITY_FILE}", stopped.encode())
+        _write(disk, replica_dir, stopped, is_there=True)
     except OSError as error:
         _log.warning("event=data_folder_closed_uncleanly error=%s", error)
 
@@ -175,6 +175,21 @@ def _read(disk: Disk, replica_dir: str) -> _Identity | _NoIdentity:
         return _NoIdentity.BROKEN
     _, incarnation, running, acks_wait, inherited, boot = _IDENTITY.unpack_from(content)
     return _Identity(incarnation, running, acks_wait, inherited, boot.rstrip(b"\0"))
+
+
+def _write(disk: Disk, replica_dir: str, identity: _Identity, *, is_there: bool) -> None:
+    """Replace the file; on a full disk write over the one there is, which needs no space.
+
+    It is far shorter than a sector, so a power cut does not tear it. Raises OSError.
+    """
+    path = f"{replica_dir}/{IDENTITY_FILE}"
+    try:
+        replace_durably(disk, path, identity.encode())
+    except OSError as error:
+        if not is_there or not is_out_of_space(error):
+            raise
+        disk.overwrite_file(path, identity.encode())
+        sync_file(disk, path)
 
 
 def _make_directory(disk: Disk, path: str) -> None:
