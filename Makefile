@@ -2,12 +2,13 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz chaos lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz sim chaos lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
 FUZZ_SECONDS ?= 600
 ROUNDS ?= 50
+COUNT ?= 100
 SEED ?= 0
 CLUSTER ?= kind
 
@@ -32,6 +33,9 @@ test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
 
 fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/faults/test_fuzz_ports.py $(ARGS)
+
+sim: $(READY) ## simulate replication under storms of faults [SEED=..] [COUNT=100]
+	@PYTHONPATH=tests/sim:tests/storage $(PY) tests/sim/simulate.py --seed $(SEED) --count $(COUNT)
 
 chaos: $(READY) ## kill, stop and freeze servers under a checked workload [ROUNDS=50] [SEED=..]
 	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(PY) -m pytest tests/faults/test_chaos.py -s $(ARGS)

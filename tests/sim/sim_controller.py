@@ -1,0 +1,173 @@
+"""The controller of a simulated cluster: the real core, a store that keeps what it was given.
+
+What was decided counts when it is stored, and is told only then. A crash loses everything that was
+not stored, and everything that was observed.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fluvio_protocol.metadata.kinds import Kind
+from fluvio_protocol.metadata.spu import (
+    Endpoint,
+    IngressPort,
+    SpuSpec,
+    SpuStatus,
+    SpuStatusResolution,
+    SpuType,
+)
+from fluvio_protocol.metadata.topic import AssignedReplicas, PartitionMap, TopicSpec
+from fluvio_protocol.types import DataIncarnation, PartitionId, ReplicaKey, SpuId
+from fluvio_sc.core.actions import WakeAt, apply_action
+from fluvio_sc.core.cluster_state import ClusterState, CoreTimings, StoredObject
+from fluvio_sc.core.dependents import dependents_of
+from fluvio_sc.core.observation import (
+    observe_connection,
+    observe_disconnection,
+    observe_in_sync_proposals,
+    observe_resignations,
+    observe_unfit,
+)
+from fluvio_sc.core.reconcile import RECONCILERS
+from fluvio_sc.core.reconcile.topic import create_topic
+from fluvio_sc.core.replica_assignment import assignment_of
+
+KEY = ReplicaKey("t", PartitionId(0))
+TIMINGS = CoreTimings(spu_silence_ms=10**9, restart_grace_ms=3_000, preferred_leader_delay_ms=2_000)
+
+
+class SimController:
+    """See the module. `tell(spu, assignment)` is called for every connected SPU that has news."""
+
+    def __init__(
+        self,
+        *,
+        spus: Iterable[int],
+        minimum: int,
+        tell: Callable[[int, Any], None],
+        crashed: Callable[[], None],
+    ) -> None:
+        self.spus = tuple(spus)
+        self.minimum = minimum
+        self.alive = True
+        self.crash_before_store = False
+        self._tell = tell
+        self._crashed = crashed
+        self._uids = itertools.count()
+        self._sessions = itertools.count(1)
+        self._session_of: dict[int, int] = {}
+        self._told: dict[int, Any] = {}
+        self._objects: tuple[StoredObject, ...] = tuple(_spu(number) for number in self.spus)
+        self.state = self._fresh(0)
+        rows = (PartitionMap(id=PartitionId(0), replicas=tuple(map(SpuId, self.spus))),)
+        topic = create_topic("t", TopicSpec(replicas=AssignedReplicas(maps=rows)), reason="sim")
+        apply_action(self.state, topic, now_ms=0, new_uid=self._new_uid)
+        self.settle(0)
+
+    def _fresh(self, now_ms: int) -> ClusterState:
+        return ClusterState(
+            self._objects, started_ms=now_ms, timings=TIMINGS, min_in_sync=self.minimum
+        )
+
+    def _new_uid(self) -> str:
+        return f"u-{next(self._uids)}"
+
+    @property
+    def partition(self) -> Any:
+        """As it is stored."""
+        return next(item for item in self._objects if item.kind is Kind.PARTITION)
+
+    def crash(self) -> None:
+        self.alive = False
+        self._crashed()
+
+    def restart(self, now_ms: int) -> None:
+        self.alive = True
+        self._session_of.clear()
+        self._told.clear()
+        self.state = self._fresh(now_ms)
+        self.settle(now_ms)
+
+    # What SPUs do.
+
+    def connected(self, spu: int, incarnation: int, now_ms: int) -> None:
+        session = self._session_of[spu] = next(self._sessions)
+        self._told.pop(spu, None)
+        observe_connection(self.state, SpuId(spu), session, now_ms, DataIncarnation(incarnation))
+        self.settle(now_ms)
+
+    def disconnected(self, spu: int, now_ms: int) -> None:
+        session = self._session_of.pop(spu, None)
+        if session is not None:
+            observe_disconnection(self.state, SpuId(spu), session)
+            self.settle(now_ms)
+
+    def heard(self, spu: int, kind: str, message: Any, now_ms: int) -> None:
+        session = self._session_of.get(spu)
+        if session is None:
+            return
+        observe = {
+            "propose": observe_in_sync_proposals,
+            "resign": observe_resignations,
+            "unfit": observe_unfit,
+        }[kind]
+        observe(self.state, SpuId(spu), session, [message])
+        self.settle(now_ms)
+
+    def settle(self, now_ms: int) -> None:
+        """Decide until nothing is missing, store, tell."""
+        dirty = dict.fromkeys(item.key for item in self.state)
+        for _ in range(2_000):
+            if not dirty:
+                break
+            key = next(iter(dirty))
+            del dirty[key]
+            item, reconcile = self.state.find(key), RECONCILERS.get(key.kind)
+            if item is None or reconcile is None:
+                continue
+            for decision in reconcile(item, self.state, now_ms):
+                if isinstance(decision, WakeAt):
+                    continue
+                applied = apply_action(self.state, decision, now_ms=now_ms, new_uid=self._new_uid)
+                dirty.update(dict.fromkeys(dependents_of(applied, self.state)))
+        else:
+            raise AssertionError("the controller does not settle")
+        if self.crash_before_store and tuple(self.state) != self._objects:
+            self.crash_before_store = False
+            self._die_unstored()
+            return
+        self._store()
+        self._tell_news()
+
+    def _die_unstored(self) -> None:
+        """Nobody was told, so nothing happened."""
+        self.crash()
+
+    def _store(self) -> None:
+        self._objects = tuple(self.state)
+
+    def _tell_news(self) -> None:
+        found = self.state.get(Kind.PARTITION, "t-0")
+        if found is None:
+            return
+        wanted = assignment_of(found)
+        for spu in tuple(self._session_of):
+            if self._told.get(spu) != wanted:
+                self._told[spu] = wanted
+                self._tell(spu, wanted)
+
+
+def _spu(number: int) -> StoredObject:
+    return StoredObject(
+        kind=Kind.SPU,
+        name=f"custom-spu-{number}",
+        uid=f"spu-{number}",
+        spec=SpuSpec(
+            id=SpuId(number),
+            spu_type=SpuType.CUSTOM,
+            public_endpoint=IngressPort(port=1),
+            private_endpoint=Endpoint(port=2, host="sim"),
+        ),
+        status=SpuStatus(resolution=SpuStatusResolution.ONLINE),
+    )
