@@ -21,7 +21,7 @@ from fluvio_protocol.sc_private.in_sync import (
 )
 from fluvio_protocol.sc_private.replica_status import ReplicaRemoved
 from fluvio_protocol.types import DataIncarnation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
-from fluvio_sc.core.actions import RequestDeletion, WakeAt, apply_action
+from fluvio_sc.core.actions import RequestDeletion, SetSafety, WakeAt, apply_action
 from fluvio_sc.core.cluster_state import ClusterState, CoreTimings, StoredObject, min_in_sync_of
 from fluvio_sc.core.dependents import dependents_of
 from fluvio_sc.core.observation import (
@@ -706,6 +706,16 @@ steps = st.lists(
     ),
     max_size=40,
 )
+
+
+def test_demanding_fewer_is_one_write_with_what_follows(make_scene: MakeScene) -> None:
+    scene = make_scene(1, 2, minimum=2, in_sync=(1, 2))
+    scene.propose(1)
+    assert scene.sets == ({1}, {2})
+    before = scene.partition
+    scene.do(SetSafety(before.key, 1, False, "test"))
+    assert scene.sets == ({1}, set())
+    assert scene.replication.version == before.replication.version + 1
 
 
 def perform(scene: Scene, step: tuple[str, Any]) -> None:

@@ -20,6 +20,7 @@ from fluvio_sc.core.cluster_state import (
     OwnerReference,
     StoredObject,
     Tombstone,
+    min_in_sync_of,
 )
 from fluvio_sc.core.replication_state import ReplicationState
 
@@ -253,12 +254,13 @@ def changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
                 generation=before.generation + 1,
             )
         case SetSafety():
-            return replace(
+            changed = replace(
                 before,
                 min_in_sync=action.min_in_sync,
                 unclean_election=action.unclean_election,
                 generation=before.generation + 1,
             )
+            return _without_needless_eligible(changed)
         case SetDraining():
             return replace(before, is_draining=action.is_draining, generation=before.generation + 1)
         case RequestDeletion():
@@ -280,3 +282,13 @@ def changed(before: StoredObject, action: Action, now_ms: int) -> StoredObject:
             )
         case CreateObject():
             raise AssertionError("creation has no object before it")
+
+
+def _without_needless_eligible(partition: StoredObject) -> StoredObject:
+    """With fewer replicas demanded the leader may commit alone, in the same moment in which those
+    who left the set must lead no more: one write for both."""
+    replication, minimum = partition.replication, min_in_sync_of(partition)
+    if not replication.eligible or len(replication.members) < minimum:
+        return partition
+    enough = replication.with_members(replication.members, minimum=minimum)
+    return replace(partition, replication=enough)
