@@ -79,6 +79,22 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("All partitions", "fluvio partition list"),
         ("One of them", "fluvio partition describe orders-0"),
     ),
+    "partition replicas": (
+        ("Leaders, epochs and in-sync sets of all", "fluvio partition replicas"),
+        ("Of one, for programs", "fluvio partition replicas orders-0 -O json"),
+    ),
+    "partition move": (
+        ("What would be done", "fluvio partition move orders-0 --replicas 5001 --dry-run"),
+        ("Do it", "fluvio partition move orders-0 --replicas 5001"),
+    ),
+    "partition elect": (
+        ("The preferred replica leads again", "fluvio partition elect orders-0"),
+        ("That one", "fluvio partition elect orders-0 --spu 5001"),
+    ),
+    "topic rebalance": (
+        ("What would be moved", "fluvio topic rebalance --dry-run"),
+        ("Of one topic", "fluvio topic rebalance orders"),
+    ),
     "partition list": (
         ("Of one topic", "fluvio partition list --topic orders"),
         ("All, as YAML", "fluvio partition list -O yaml"),
@@ -240,6 +256,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "cluster spu list": (
         ("All of them", "fluvio cluster spu list"),
         ("Those that were registered by hand", "fluvio cluster spu list --custom -O json"),
+    ),
+    "cluster spu drain": (
+        ("What would be moved", "fluvio cluster spu drain 5001 --dry-run"),
+        ("Use it again", "fluvio cluster spu drain 5001 --cancel"),
     ),
     "cluster spu describe": (
         ("By its number", "fluvio cluster spu describe 5001"),

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "produce": ("produce", "Send records to a topic"),
     "consume": ("consume", "Read records from a topic"),
     "topic": ("topic", "Make, show and delete topics"),
-    "partition": ("partition", "Show partitions"),
+    "partition": ("partition", "Show partitions, and move their replicas"),
     "consumer": ("consumer", "Show and delete consumer offsets"),
     "table-format": ("table_format", "Make, show and delete table formats"),
     "top": ("top", "Show the cluster as it works"),

@@ -22,6 +22,7 @@ from fluvio_client.objects import (
     TableFormat,
 )
 from fluvio_client.quantities import LengthOfTime
+from fluvio_client.replicas import Replicas
 from fluvio_client.repository import WAIT_TIMEOUT_S as WAIT_TIMEOUT_S
 from fluvio_client.repository import Change as Change
 from fluvio_client.repository import CreatableRepository, Repository, owned_by
@@ -60,6 +61,7 @@ class Admin:
         self.table_formats = TableFormats(session)
         self.mirrors = Mirrors(session)
         self.consumers = Consumers(session)
+        self.replicas = Replicas(session)
 
     def of(self, kind: Kind | str) -> Repository[Any]:
         """The repository of a kind, which may be a word: `topic`, `SpuGroup`, `spu-group`.

@@ -8,6 +8,7 @@ from typing import Any
 
 from fluvio_client import admin as asynchronous
 from fluvio_client.portal import Blocking, Iterating, Portal
+from fluvio_client.replicas import Replicas as AsyncReplicas
 from fluvio_client.stored_offsets import Consumers as AsyncConsumers
 from fluvio_protocol.metadata.kinds import Kind
 
@@ -153,6 +154,17 @@ class Consumers(_Repository):
     list = Blocking(AsyncConsumers.list)
 
 
+class Replicas(_Repository):
+    """Replicas of all partitions."""
+
+    cancel_move = Blocking(AsyncReplicas.cancel_move)
+    describe = Blocking(AsyncReplicas.describe)
+    drain = Blocking(AsyncReplicas.drain)
+    elect = Blocking(AsyncReplicas.elect)
+    move = Blocking(AsyncReplicas.move)
+    rebalance = Blocking(AsyncReplicas.rebalance)
+
+
 class Admin:
     """The repositories, and what works for every kind."""
 
@@ -169,6 +181,7 @@ class Admin:
         self.table_formats = TableFormats(portal, twin.table_formats)
         self.mirrors = Mirrors(portal, twin.mirrors)
         self.consumers = Consumers(portal, twin.consumers)
+        self.replicas = Replicas(portal, twin.replicas)
 
     apply = Blocking(asynchronous.Admin.apply)
     diff = Blocking(asynchronous.Admin.diff)

@@ -33,6 +33,7 @@ FILES = {
 }
 """What examples and the preparations below name."""
 ONLY_PARSED = {
+    "fluvio cluster spu drain 5001 --dry-run",  # the only SPU there is
     "fluvio cluster start",
     "fluvio -P staging topic list",
     "fluvio -P staging cluster status",

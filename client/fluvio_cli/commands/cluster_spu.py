@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fluvio_cli.commands import replica_moves
 from fluvio_cli.failure import Parsed, fail
 from fluvio_cli.output import (
     DESCRIBE_MARGIN,
@@ -48,7 +49,10 @@ _HOST_PORT = Parsed("address", parse_host_port)
 
 @click.group("spu")
 def spu() -> None:
-    """Show, register and unregister SPUs."""
+    """Show, register, unregister and drain SPUs."""
+
+
+spu.add_command(replica_moves.drain)
 
 
 @spu.command("list")

@@ -1,4 +1,4 @@
-"""`fluvio partition`: list, describe."""
+"""`fluvio partition`: list, describe, replicas, move, elect."""
 
 import sys
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fluvio_cli.commands import replica_moves
 from fluvio_cli.output import (
     DESCRIBE_MARGIN,
     DESCRIBE_TABLE_MARGIN,
@@ -30,7 +31,12 @@ HEADERS = (
 
 @click.group("partition")
 def command() -> None:
-    """Show partitions."""
+    """Show partitions, and move their replicas."""
+
+
+command.add_command(replica_moves.show_replicas)
+command.add_command(replica_moves.move)
+command.add_command(replica_moves.elect)
 
 
 @command.command("list")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fluvio_cli.commands import replica_moves
 from fluvio_cli.commands.consumer import lag_shape, lag_words
 from fluvio_cli.commands.topic_create import create
 from fluvio_cli.commands.topic_update import add_mirror, add_partition, update
@@ -40,7 +41,7 @@ def command() -> None:
     """Make, show and delete topics."""
 
 
-for _command in (create, add_partition, add_mirror, update):
+for _command in (create, add_partition, add_mirror, update, replica_moves.rebalance):
     command.add_command(_command)
 
 
