@@ -501,6 +501,20 @@ def test_who_resigns_stays_in_sync(make_scene: MakeScene, successor: int, leader
     assert scene.sets == ({1, 2, 3}, set())
 
 
+def test_a_leader_that_names_itself_gets_an_epoch_of_its_own(make_scene: MakeScene) -> None:
+    scene = make_scene(1, 2, 3, in_sync=(1, 2))
+    version = scene.replication.version
+    scene.resign(1)
+    assert (scene.leader, scene.partition.leader_epoch) == (1, 2)
+    assert scene.replication.version == version + 1, "what was asked for before is void"
+    assert scene.sets == ({1, 2}, set())
+    alone = make_scene(1, 2, minimum=2, in_sync=(1, 2))
+    alone.propose(1)
+    alone.resign(1)
+    assert (alone.leader, alone.partition.leader_epoch) == (1, 2)
+    assert alone.sets == ({1}, {2})
+
+
 def test_a_resignation_that_nobody_can_follow_changes_nothing(make_scene: MakeScene) -> None:
     scene = make_scene(1, 2, 3, minimum=2, in_sync=(1, 2))
     scene.propose(1)

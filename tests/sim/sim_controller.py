@@ -1,11 +1,13 @@
 """The controller of a simulated cluster: the real core, a store that keeps what it was given.
 
 What was decided counts when it is stored, and is told only then. A crash loses everything that was
-not stored, and everything that was observed.
+not stored, and everything that was observed; whether what was on its way to the store arrived is
+chance. A store takes its time: SPUs that register meanwhile are told what was stored before.
 """
 
 import itertools
 from collections.abc import Callable, Iterable
+from random import Random
 from typing import Any
 
 from fluvio_protocol.metadata.kinds import Kind
@@ -37,8 +39,16 @@ KEY = ReplicaKey("t", PartitionId(0))
 TIMINGS = CoreTimings(spu_silence_ms=10**9, restart_grace_ms=3_000, preferred_leader_delay_ms=2_000)
 
 
+STORE_MS_MAX = 600
+STORE_RETRY_MS = 200
+
+
 class SimController:
-    """See the module. `tell(spu, assignment)` is called for every connected SPU that has news."""
+    """See the module.
+
+    tell:             called with an SPU and an assignment, for every connected SPU that has news
+    slow_permille:    of the writes: how many take long, or fail
+    """
 
     def __init__(
         self,
@@ -47,11 +57,19 @@ class SimController:
         minimum: int,
         tell: Callable[[int, Any], None],
         crashed: Callable[[], None],
+        later: Callable[[int, Callable[[], None]], None],
+        random: Random,
     ) -> None:
         self.spus = tuple(spus)
         self.minimum = minimum
         self.alive = True
         self.crash_before_store = False
+        self.slow_permille = 0
+        self._later = later
+        self._random = random
+        self._life = 0
+        self._under_way: tuple[StoredObject, ...] | None = None
+        self._paused = False
         self._tell = tell
         self._crashed = crashed
         self._uids = itertools.count()
@@ -64,6 +82,7 @@ class SimController:
         topic = create_topic("t", TopicSpec(replicas=AssignedReplicas(maps=rows)), reason="sim")
         apply_action(self.state, topic, now_ms=0, new_uid=self._new_uid)
         self.settle(0)
+        assert self.partition is not None
 
     def _fresh(self, now_ms: int) -> ClusterState:
         return ClusterState(
@@ -80,6 +99,11 @@ class SimController:
 
     def crash(self) -> None:
         self.alive = False
+        self._life += 1
+        if self._under_way is not None and self._random.random() < 0.5:
+            self._objects = self._under_way
+        self._under_way = None
+        self._paused = False
         self._crashed()
 
     def restart(self, now_ms: int) -> None:
@@ -95,6 +119,7 @@ class SimController:
         session = self._session_of[spu] = next(self._sessions)
         self._told.pop(spu, None)
         observe_connection(self.state, SpuId(spu), session, now_ms, DataIncarnation(incarnation))
+        self._tell_news()
         self.settle(now_ms)
 
     def disconnected(self, spu: int, now_ms: int) -> None:
@@ -117,6 +142,8 @@ class SimController:
 
     def settle(self, now_ms: int) -> None:
         """Decide until nothing is missing, store, tell."""
+        if self._under_way is not None or self._paused:
+            return  # what was observed is looked at later
         dirty = dict.fromkeys(item.key for item in self.state)
         for _ in range(2_000):
             if not dirty:
@@ -137,8 +164,38 @@ class SimController:
             self.crash_before_store = False
             self._die_unstored()
             return
+        if self._random.randrange(1000) < self.slow_permille and tuple(self.state) != self._objects:
+            self._store_slowly(now_ms)
+            return
         self._store()
         self._tell_news()
+
+    def _store_slowly(self, now_ms: int) -> None:
+        """Meanwhile SPUs come, go and talk; then it is stored, or refused and undone."""
+        self._under_way = tuple(self.state)
+        life, delay_ms = self._life, self._random.randint(20, STORE_MS_MAX)
+        refused = self._random.random() < 0.3
+
+        def over() -> None:
+            if self._life != life:
+                return
+            self._under_way = None
+            if refused:
+                for item in self._objects:
+                    self.state.put(item)
+                self._paused = True
+                self._later(STORE_RETRY_MS, again)
+                return
+            self._store()
+            self._tell_news()
+            self.settle(now_ms + delay_ms)
+
+        def again() -> None:
+            if self._life == life:
+                self._paused = False
+                self.settle(now_ms + delay_ms + STORE_RETRY_MS)
+
+        self._later(delay_ms, over)
 
     def _die_unstored(self) -> None:
         """Nobody was told, so nothing happened."""
@@ -148,10 +205,7 @@ class SimController:
         self._objects = tuple(self.state)
 
     def _tell_news(self) -> None:
-        found = self.state.get(Kind.PARTITION, "t-0")
-        if found is None:
-            return
-        wanted = assignment_of(found)
+        wanted = assignment_of(self.partition)
         for spu in tuple(self._session_of):
             if self._told.get(spu) != wanted:
                 self._told[spu] = wanted

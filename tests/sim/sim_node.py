@@ -205,7 +205,17 @@ class SimNode:
             return False
         if self.opened.unfit:
             self._tell_unfit(wanted)
-        return not self.opened.unfit
+            return False
+        if self.opened.noted_epoch >= wanted.leader_epoch:
+            self._ask_for_epoch(wanted)
+            return False
+        return True
+
+    def _ask_for_epoch(self, wanted: ReplicaAssignment) -> None:
+        """An earlier process led under this one."""
+        told = Resignation(key=KEY, leader_epoch=wanted.leader_epoch, successor=SpuId(self.number))
+        self.world.to_controller(self.number, "resign", told)
+        self.later(250, self.reconcile)
 
     def _tell_unfit(self, wanted: ReplicaAssignment) -> None:
         assert self.opened is not None

@@ -34,6 +34,7 @@ class Plan:
     lossy_permille: int = 10
     fault_interval_ms: int = 700
     power_cuts: bool = True
+    slow_store_permille: int = 0
     faults: tuple[str, ...] = (
         "kill", "power", "stop", "cut", "cut one way", "controller", "controller cut", "torn store",
     )  # fmt: skip
@@ -59,7 +60,12 @@ class World:
         self.nodes = {number: SimNode(number, self) for number in SPUS}
         self._record_number = itertools.count()
         self.controller = SimController(
-            spus=SPUS, minimum=plan.minimum, tell=self._tell, crashed=self._controller_down
+            spus=SPUS,
+            minimum=plan.minimum,
+            tell=self._tell,
+            crashed=self._controller_down,
+            later=self.later,
+            random=self.random,
         )
         self.successes = 0
 
@@ -318,7 +324,9 @@ class World:
         self._controller_tick()
         self._produce()
         self.later(500, self._fault)
+        self.controller.slow_permille = self.plan.slow_store_permille
         self.run_until(STORM_MS)
+        self.controller.slow_permille = 0
         self.storm = False
         self.cuts.clear()
         self.controller_cuts.clear()
@@ -368,6 +376,6 @@ def plan_of(seed: int) -> Plan:
         Plan(),
         Plan(lossy_permille=0),
         Plan(lossy_permille=80, fault_interval_ms=1_500),
-        Plan(minimum=1, fault_interval_ms=400),
+        Plan(minimum=1, fault_interval_ms=400, slow_store_permille=150),
         Plan(faults=("kill", "power"), fault_interval_ms=300),
     )[seed % 5]

@@ -214,6 +214,24 @@ async def test_a_restart_gives_everything_back(
             assert [value for _, value in values(found.view())] == ["0", "1", "2"][: start + 1]
 
 
+async def test_a_restarted_leader_asks_for_an_epoch_of_its_own(
+    spu_factory: Any, assignment: Any
+) -> None:
+    """Of what the process before it asked the controller for, it knows nothing."""
+    wanted = assignment(replicas=(5001, OTHER), epoch=3)
+    async with AsyncExitStack() as stack:
+        spu = await spu_factory.start(wanted, stack=stack)
+        assert spu.replica().leader_epoch == 3
+    spu = await spu_factory.start(wanted)
+    registry = spu.app.registry
+    assert registry.get(T0) is None
+    registry.tick()  # and asks again, should the controller have forgotten
+    _, resignations, _ = spu.app._news.take()
+    assert [(told.leader_epoch, told.successor) for told in resignations] == [(3, 5001)]
+    await spu.assign(assignment(replicas=(5001, OTHER), epoch=4))
+    assert spu.replica().leader_epoch == 4
+
+
 async def test_a_crash_loses_nothing_that_was_acknowledged(
     spu_factory: Any, assignment: Any, batch: Any, tmp_path: Path
 ) -> None:

@@ -119,12 +119,12 @@ def elect(partition: StoredObject, state: ClusterState) -> Election | None:
             if member.spu != leader and member.spu not in invalid
         ]
         changed = replication.with_members(staying, minimum=minimum, invalid=invalid)
-        return _election(winner, changed, f"spu {winner.spu} was in sync")
+        return _election(winner.spu, changed, f"spu {winner.spu} was in sync")
     winner = _first(partition, replication.eligible, state, other_than=leader)
     if winner is not None:
         changed = replication.with_members((winner,), minimum=minimum, invalid=invalid)
         reason = f"spu {winner.spu} held every committed record when it left the in-sync set"
-        return _election(winner, changed, reason)
+        return _election(winner.spu, changed, reason)
     if partition.unclean_election:
         return _elect_any(partition, state)
     return _last_resort(partition, state, invalid)
@@ -142,7 +142,13 @@ def elect_in_sync(
     staying = [member for member in replication.members if member.spu not in invalid]
     minimum = min_in_sync_of(partition)
     changed = replication.with_members(staying, minimum=minimum, invalid=invalid)
-    return _election(winner, changed, f"spu {winner.spu} is in sync")
+    return _election(winner.spu, changed, f"spu {winner.spu} is in sync")
+
+
+def elect_again(partition: StoredObject) -> Election:
+    """The present leader, which has started anew; the set stays."""
+    changed = partition.replication.refused()
+    return _election(partition.spec.leader, changed, "the same leader begins anew")
 
 
 def elect_unclean(partition: StoredObject, spu_id: SpuId, state: ClusterState) -> Election:
@@ -204,5 +210,5 @@ def _first(
     return None
 
 
-def _election(winner: InSyncReplica, changed: ReplicationState, reason: str) -> Election:
-    return Election(winner.spu, replace(changed, successor=None), reason)
+def _election(winner: SpuId, changed: ReplicationState, reason: str) -> Election:
+    return Election(winner, replace(changed, successor=None), reason)

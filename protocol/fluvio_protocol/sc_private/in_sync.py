@@ -46,7 +46,11 @@ class ProposeInSync(Message):
 
 @message()
 class Resignation(Message):
-    """A leader stopped taking writes, and a successor holds all it holds."""
+    """A leader stopped taking writes, and a successor holds all it holds.
+
+    A leader that names itself has started anew, and asks for an epoch of its own: of what it asked
+    for before, some may still come true, and it does not know of it.
+    """
 
     key: ReplicaKey = field(about="partition")
     leader_epoch: LeaderEpoch = field(about="epoch of the leadership that ends")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fluvio_protocol.spu_private.replication import EpochStart
 from fluvio_protocol.types import LeaderEpoch, Offset
-from fluvio_spu.replication.lineage import EpochLineage
+from fluvio_spu.replication.lineage import BEFORE_EPOCHS, EpochLineage
 from fluvio_spu.storage import Disk, Log
 from fluvio_spu.storage.durable_file import replace_durably
 from fluvio_spu.storage.epoch_file import read_epochs, write_epochs
@@ -27,6 +27,7 @@ class OpenLog:
 
     uid:         identity of the partition object whose data it is
     lineage:     leaderships that wrote it
+    noted_epoch: newest epoch that was noted before it was opened, by an earlier process
     unfit:       why it must not lead; empty when it may
     is_damaged:  it has holes, and can only be made anew from the leader's
     """
@@ -35,6 +36,7 @@ class OpenLog:
     log: Log
     uid: str
     lineage: EpochLineage
+    noted_epoch: LeaderEpoch = BEFORE_EPOCHS
     unfit: str = ""
     is_damaged: bool = False
 
@@ -43,7 +45,9 @@ class OpenLog:
         """What a log that was just opened is fit for. Raises OSError, StorageError."""
         entries = read_epochs(disk, log.directory)
         lineage = EpochLineage(tuple(entries or ())).cut(log.end_offset)
-        opened = cls(disk, log, uid, lineage)
+        # Also one without a record: it is known to have begun.
+        noted_epoch = entries[-1].epoch if entries else BEFORE_EPOCHS
+        opened = cls(disk, log, uid, lineage, noted_epoch)
         opened._read_mark()
         recovery = log.recovery
         if recovery.damaged:

@@ -13,7 +13,8 @@ what is wanted, and is asked again when it ends; while a job runs, newer assignm
 what is wanted. Nothing is deleted unless an assignment says so by name and identity.
 
 Who may lead: not a replica whose log may lack acknowledged records, under any epoch that was given
-before the controller knew. Then the slot has no role until the controller has decided.
+before the controller knew; nor a process under an epoch of an earlier one, since it does not know
+what that one had asked for. Then the slot has no role until the controller has decided.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from functools import partial
 
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
-from fluvio_protocol.sc_private.in_sync import UnfitReplica
+from fluvio_protocol.sc_private.in_sync import Resignation, UnfitReplica
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.types import (
@@ -126,6 +127,7 @@ class ReplicaRegistry:
         self._following: dict[ReplicaKey, FollowingReplica] = {}
         self._removed: list[ReplicaRemoved] = []
         self._to_open: deque[_Slot] = deque()
+        self._wants_epoch: set[_Slot] = set()
         self._chunks_running = 0
         self._disk_is_slow = False
         self._had_full_update = False
@@ -200,6 +202,9 @@ class ReplicaRegistry:
         for replica in tuple(self._serving.values()):
             if replica.leading is not None:
                 replica.leading.tick()
+        for slot in tuple(self._wants_epoch):
+            self._wants_epoch.discard(slot)
+            self._reconcile(slot)
 
     def leave(self, patience_ms: int) -> int:
         """This SPU stops: have others lead what can be led elsewhere. Returns how many can."""
@@ -392,7 +397,11 @@ class ReplicaRegistry:
             return False
         if opened.unfit:
             self._tell_unfit(slot, opened)
-        return not opened.unfit
+            return False
+        if opened.noted_epoch >= wanted.leader_epoch:
+            self._ask_for_epoch(slot)
+            return False
+        return True
 
     def _controller_knows(self, slot: _Slot) -> bool:
         """Whether the assignment was made with the knowledge that the log may lack records."""
@@ -443,6 +452,14 @@ class ReplicaRegistry:
             if member.spu == self.spu_id:
                 return member.incarnation
         return None
+
+    def _ask_for_epoch(self, slot: _Slot) -> None:
+        """An earlier process led under this one. Asked again and again until there is another."""
+        wanted = slot.assignment
+        self._wants_epoch.add(slot)
+        self._surroundings.news.resign(
+            Resignation(key=wanted.key, leader_epoch=wanted.leader_epoch, successor=self.spu_id)
+        )
 
     def _tell_unfit(self, slot: _Slot, opened: OpenLog) -> None:
         wanted = slot.assignment

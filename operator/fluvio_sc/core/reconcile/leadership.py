@@ -12,6 +12,7 @@ from fluvio_sc.core.cluster_state import ClusterState, StoredObject
 from fluvio_sc.core.election import (
     Election,
     elect,
+    elect_again,
     elect_in_sync,
     leader_problem,
     may_lead,
@@ -27,6 +28,9 @@ def leadership_step(partition: StoredObject, state: ClusterState) -> SetLeader |
         election = elect(partition, state)
         return None if election is None else set_leader(partition, state, election, problem)
     resignation = resignation_of(partition, state)
+    if resignation is not None and resignation.successor == partition.spec.leader:
+        cause = f"spu {partition.spec.leader} has started again"
+        return set_leader(partition, state, elect_again(partition), cause)
     if resignation is not None:
         election = elect_in_sync(partition, state, resignation.successor)
         if election is not None:
