@@ -126,6 +126,7 @@ CONSUMERS = _of_cluster(_consumers)
 SPU_GROUPS = _of_cluster(_groups)
 TABLE_FORMATS = _of_cluster(_table_formats)
 EVERYWHERE: dict[str, Complete] = {
+    "spu": _of_cluster(_spu_ids),
     "spu_id": _of_cluster(_spu_ids),
     "topic": TOPICS,
     "topics": TOPICS,

@@ -74,13 +74,28 @@ class Replicas:
         return moves
 
     async def _ask(self, request: Message) -> Any:
-        """Raises ServerError, NotChangeable when the controller hangs up: it knows no replicas."""
+        """Raises ServerError; NotChangeable for a controller that knows no replicas; ConnectionLost
+        for one that does, and may have done what was asked."""
         try:
             answer = await self._session.ask_controller(request)
         except ConnectionLost as error:
+            if await self._knows_replicas():
+                raise
             raise NotChangeable(
                 "the controller ended the connection: it does not know requests about replicas"
             ) from error
         if answer.error_code:
             raise server_error(answer.error_code, answer.error_message)
         return answer
+
+    async def _knows_replicas(self) -> bool:
+        """Whether the controller answers what changes nothing; a lost connection alone says less.
+
+        Asked about one partition that need not exist: any answer will do, and this one is short.
+        """
+        nothing = DescribeReplicasRequest(keys=(ReplicaKey.parse("unknown-0"),))
+        try:
+            await self._session.ask_controller(nothing)
+        except ConnectionLost:
+            return False
+        return True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
     from fluvio_protocol.sc_public.replication import PartitionReplicas, PlannedMove
 
+    Concerns = Callable[[PartitionReplicas], bool]
     MakePlan = Callable[[Fluvio], Awaitable[Sequence[PlannedMove]]]
 
 LOOK_AGAIN_S = 0.3
@@ -92,7 +93,7 @@ def move(
             return await client.admin.replicas.cancel_move(name, dry_run=dry_run)
         return await client.admin.replicas.move(name, spus, dry_run=dry_run)
 
-    _carry_out(context, plan, dry_run=dry_run, wait=wait)
+    _carry_out(context, plan, lambda one: str(one.key) == name, dry_run=dry_run, wait=wait)
 
 
 @click.command("elect")
@@ -128,7 +129,9 @@ def drain(context: click.Context, *, spu: int, cancel: bool, dry_run: bool, wait
     async def plan(client: "Fluvio") -> "Sequence[PlannedMove]":
         return await client.admin.replicas.drain(spu, cancel=cancel, dry_run=dry_run)
 
-    _carry_out(context, plan, dry_run=dry_run, wait=wait)
+    _carry_out(
+        context, plan, lambda one: spu in (*one.replicas, *one.leaving), dry_run=dry_run, wait=wait
+    )
 
 
 @click.command("rebalance")
@@ -144,10 +147,17 @@ def rebalance(
     async def plan(client: "Fluvio") -> "Sequence[PlannedMove]":
         return await client.admin.replicas.rebalance(*topics, dry_run=dry_run)
 
-    _carry_out(context, plan, dry_run=dry_run, wait=wait)
+    _carry_out(
+        context, plan, lambda one: not topics or one.key.topic in topics, dry_run=dry_run, wait=wait
+    )
 
 
-def _carry_out(context: click.Context, plan: "MakePlan", *, dry_run: bool, wait: bool) -> None:
+def _carry_out(
+    context: click.Context, plan: "MakePlan", concerns: "Concerns", *, dry_run: bool, wait: bool
+) -> None:
+    """concerns: which partitions --wait waits for, besides those of the plan: a command that is
+    given again plans nothing, and its moves are still under way"""
+
     async def work(client: "Fluvio") -> None:
         moves = await plan(client)
         rows = [[str(one.key), _spus(one.before), _spus(one.after), one.reason] for one in moves]
@@ -157,8 +167,12 @@ def _carry_out(context: click.Context, plan: "MakePlan", *, dry_run: bool, wait:
             click.echo("nothing to move")
         if dry_run:
             click.echo(f"nothing was changed{DRY_RUN_MARK}")
-        elif wait and moves:
-            await _until_moved(client, {str(one.key) for one in moves})
+        elif wait:
+            found = await client.admin.replicas.describe()
+            names = {str(one.key) for one in found if _moves(one) and concerns(one)}
+            names |= {str(one.key) for one in moves}
+            if names:
+                await _until_moved(client, names)
 
     run_client(context, work)
 
@@ -168,13 +182,17 @@ async def _until_moved(client: "Fluvio", names: set[str]) -> None:
     left_before = -1
     while True:
         found = await client.admin.replicas.describe(*sorted(names))
-        left = sum(bool(one.target or one.leaving) for one in found)
+        left = sum(_moves(one) for one in found)
         if left != left_before:
             click.echo(f"{len(names) - left} of {len(names)} moved", err=True)
             left_before = left
         if not left:
             return
         await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def _moves(one: "PartitionReplicas") -> bool:
+    return bool(one.target or one.leaving)
 
 
 def _spus(spus: Sequence[int]) -> str:

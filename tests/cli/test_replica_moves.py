@@ -1,0 +1,95 @@
+"""Commands that move replicas, with a controller that is told what to answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+import pytest
+
+from fluvio_cli import completion
+from fluvio_cli.commands import cluster_spu, partition, replica_moves
+from fluvio_client.errors import ConnectionLost, NotChangeable
+from fluvio_client.replicas import Replicas
+from fluvio_protocol.codec import Message
+from fluvio_protocol.sc_public.replication import (
+    DescribeReplicasRequest,
+    DescribeReplicasResponse,
+    DrainSpuRequest,
+    PartitionReplicas,
+    ReplicationAnswer,
+)
+from fluvio_protocol.types import LeaderEpoch, ReplicaKey, SpuId
+
+
+def held(number: int, *, target: tuple[int, ...] = ()) -> PartitionReplicas:
+    return PartitionReplicas(
+        key=ReplicaKey("ledger", number),
+        leader=SpuId(5001),
+        leader_epoch=LeaderEpoch(1),
+        replicas=(SpuId(5001),),
+        target=tuple(SpuId(spu) for spu in target),
+    )
+
+
+class Controller:
+    """Plans nothing; describes what it is given, one after the other."""
+
+    def __init__(self, *described: tuple[PartitionReplicas, ...], loses: type[Message] | None):
+        self.described = list(described)
+        self.loses = loses
+        self.asked: list[Message] = []
+
+    async def ask_controller(self, request: Message) -> Any:
+        self.asked.append(request)
+        if self.loses is not None and isinstance(request, self.loses):
+            raise ConnectionLost("reset by peer")
+        if isinstance(request, DescribeReplicasRequest):
+            return DescribeReplicasResponse(
+                partitions=self.described.pop(0) if self.described else ()
+            )
+        return ReplicationAnswer()
+
+
+def replicas_of(controller: Controller) -> Replicas:
+    return Replicas(controller)  # type: ignore[arg-type]  # the one method that it calls
+
+
+def test_a_drain_given_again_waits_for_the_moves_under_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moving = held(0, target=(5002,))
+    controller = Controller((moving, held(1)), (moving,), (held(0),), loses=None)
+
+    class Client:
+        class admin:
+            replicas = replicas_of(controller)
+
+    def run_client(_: click.Context, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        async def working() -> Any:
+            return await work(Client)
+
+        return asyncio.run(working())
+
+    monkeypatch.setattr(replica_moves, "run_client", run_client)
+    monkeypatch.setattr(replica_moves, "LOOK_AGAIN_S", 0)
+    replica_moves.drain.main(["5001", "--wait"], standalone_mode=False)
+    assert capsys.readouterr() == ("nothing to move\n", "0 of 1 moved\n1 of 1 moved\n")
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_controller_without_replicas() -> None:
+    with pytest.raises(ConnectionLost):
+        asyncio.run(replicas_of(Controller(loses=DrainSpuRequest)).drain(5001))
+
+
+def test_a_controller_that_hangs_up_on_every_such_request_knows_no_replicas() -> None:
+    with pytest.raises(NotChangeable, match="does not know requests about replicas"):
+        asyncio.run(replicas_of(Controller(loses=Message)).drain(5001))
+
+
+def test_ids_of_spus_are_completed() -> None:
+    completion.attach(cluster_spu.spu, "cluster spu")
+    completion.attach(partition.command, "partition")
+    for command in (replica_moves.drain, replica_moves.elect):
+        (spu,) = (one for one in command.params if one.name == "spu")
+        assert spu._custom_shell_complete is not None, command.name
