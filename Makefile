@@ -2,7 +2,7 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz sim chaos lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz sim scenarios chaos lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -36,6 +36,9 @@ fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
 
 sim: $(READY) ## simulate replication under storms of faults [SEED=..] [COUNT=100]
 	@PYTHONPATH=tests/sim:tests/storage $(PY) tests/sim/simulate.py --seed $(SEED) --count $(COUNT)
+
+scenarios: $(READY) ## tell what replication promises as stories, and compare [REWRITE=1]
+	@SCENARIOS_REWRITE=$(REWRITE) $(PY) -m pytest tests/sim/test_scenarios.py $(ARGS)
 
 chaos: $(READY) ## kill, stop and freeze servers under a checked workload [ROUNDS=50] [SEED=..]
 	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(PY) -m pytest tests/faults/test_chaos.py -s $(ARGS)
