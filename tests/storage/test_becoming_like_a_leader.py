@@ -249,3 +249,11 @@ class TestDropBefore:
         _, log = opened(11)
         log.close()
         assert log.drop_before(Offset(11)) == []
+
+
+@given(st.integers(0, 1 << 30))
+def test_a_restart_outlives_the_power_in_a_folder_just_made(seed: int) -> None:
+    disk = FakeDisk()
+    reopen(disk).restart_at(Offset(70))
+    disk.lose_power(Random(seed))
+    assert reopen(disk).end_offset == 70

@@ -35,6 +35,7 @@ from fluvio_spu.storage.data_file import (
 )
 from fluvio_spu.storage.disk import Disk
 from fluvio_spu.storage.durability import LogPoint, SyncHandle, WriteGate
+from fluvio_spu.storage.durable_file import directory_of
 from fluvio_spu.storage.errors import (
     BatchTooBig,
     CorruptSegment,
@@ -597,6 +598,8 @@ class Log:
             checkpoint_files.forget_tail(self._disk, self._directory)
             self._disk.sync_directory(self._directory)
             self._chain.begin_anew(self._directory, self._config, offset)
+            # A folder that was just made goes with the power, and everything in it.
+            self._disk.sync_directory(directory_of(self._directory))
         except OSError as error:
             self._gate.refusal = f"a restart of the log failed: {error.strerror or error}"
             raise storage_error(error, f"beginning anew in {self._directory}") from error
