@@ -107,13 +107,17 @@ class ProducerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProducerStats:
-    """What a producer has done so far."""
+    """What a producer has done so far, and what it holds.
+
+    bytes_held: uncompressed, of batches that are not acknowledged yet: what it keeps in memory
+    """
 
     records_sent: int
     records_failed: int
     batches_sent: int
     bytes_sent: int
     requests_retried: int
+    bytes_held: int
 
 
 class _Lane:
@@ -297,13 +301,20 @@ class Producer:
             raise error
 
     def stats(self) -> ProducerStats:
-        """Counts since the start."""
+        """Counts since the start, and bytes held now."""
+        held = [
+            batch
+            for lane in self._lanes.values()
+            for batch in (*lane.in_flight, *lane.accumulator.waiting())
+            if not batch.done
+        ]
         return ProducerStats(
             records_sent=self._records_sent,
             records_failed=self._records_failed,
             batches_sent=self._batches_sent,
             bytes_sent=self._bytes_sent,
             requests_retried=self._requests_retried,
+            bytes_held=sum(batch.size_bytes for batch in held),
         )
 
     # What send is made of

@@ -243,9 +243,17 @@ async def test_what_a_producer_tells_of_itself(local_cluster: Any, new_name: New
                 await producer.send(b"x" * size)
             await producer.flush()
             stats = producer.stats()
+        async with client.producer(topic, linger_s=600) as waiting:
+            for _ in range(10):
+                await waiting.send(b"x" * size)
+            held_bytes = waiting.stats().bytes_held
+            await waiting.flush()
+            assert waiting.stats().bytes_held == 0
         took_s = time.monotonic() - begun
     assert (stats.records_sent, stats.records_failed) == (count, 0)
     assert count * size < stats.bytes_sent < count * size * 1.05
+    assert 10 * size < held_bytes < 10 * size * 1.1
+    assert stats.bytes_held == 0
     assert stats.batches_sent == len(outcomes)
     assert sum(one.record_count for one in outcomes) == count
     assert sum(one.size_bytes for one in outcomes) == stats.bytes_sent
