@@ -19,7 +19,7 @@ from fluvio_protocol.record import (
     iterate_headers,
     iterate_tuples,
 )
-from fluvio_protocol.record.batch import seal
+from fluvio_protocol.record.batch import BATCH_HEADER_SIZE, seal
 
 MIB = 1 << 20
 codecs = st.sampled_from(BatchCompression)
@@ -274,3 +274,23 @@ def test_a_set_of_bombs_is_bounded_in_all(codec: BatchCompression) -> None:
 @given(data=st.binary(max_size=80))
 def test_the_checksum_is_the_textbook_one(data: bytes) -> None:
     assert crc32c(data) == plain_crc32c(data)
+
+
+@pytest.mark.parametrize("last_offset_delta", [0, 7])
+def test_consumers_read_batches_that_a_smart_module_left_other_records_in(
+    last_offset_delta: int,
+) -> None:
+    plain = encode_batch([Record(b"a"), Record(b"b")], first_timestamp=1000)
+    data = seal(
+        plain[BATCH_HEADER_SIZE:],
+        attributes=0,
+        last_offset_delta=last_offset_delta,
+        first_timestamp=1000,
+        max_timestamp=1000,
+        base_offset=5,
+    )
+    assert list(iterate_tuples(data, size_bytes_max=MIB)) == [
+        [(5, 1000, None, b"a"), (6, 1000, None, b"b")]
+    ]
+    with pytest.raises(RemoteProtocolError, match="2 records"):
+        decode_record_set(data, size_bytes_max=MIB)

@@ -107,7 +107,8 @@ class Slice:
                         continue
                     if records[0][0] < first:
                         records = [record for record in records if record[0] >= first]
-                    if stop is not None and records and records[-1][0] >= stop:
+                    # What a SmartModule made of records before `stop` may be more than those.
+                    if stop is not None and header.next_offset > stop and records:
                         records = [record for record in records if record[0] < stop]
                     if records:
                         yield records

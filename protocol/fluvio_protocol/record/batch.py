@@ -77,7 +77,7 @@ class BatchHeader:
 
     @property
     def record_count(self) -> int:
-        """How many offsets the batch takes; 0 for an empty one."""
+        """How many offsets the batch takes; as many as records, unless a SmartModule made it."""
         return self.last_offset_delta + 1
 
     @property
@@ -246,9 +246,17 @@ def encode_batch(
 
 
 def decode_raw_records(
-    data: _Buffer, position: int, header: BatchHeader, *, size_bytes_max: int
+    data: _Buffer,
+    position: int,
+    header: BatchHeader,
+    *,
+    size_bytes_max: int,
+    is_stored: bool = True,
 ) -> list[RawRecord]:
     """The records of the batch at `position`, whose header was read, as plain tuples.
+
+    is_stored: it has as many records as offsets; one from a stream stands for the offsets of its
+               header, and a SmartModule may have left fewer records of them, or made more
 
     The checksum is compared first, so bytes that changed on their way never reach a codec.
     Raises RemoteProtocolError.
@@ -266,7 +274,7 @@ def decode_raw_records(
         raise RemoteProtocolError(f"payload of {len(payload)} bytes has no record count")
     (count,) = _COUNT.unpack_from(payload)
     # -1 with no records is how upstream writes an empty batch.
-    if count != header.last_offset_delta + 1:
+    if count != header.last_offset_delta + 1 and (is_stored or count < 0):
         raise RemoteProtocolError(
             f"batch of {count} records with last offset delta {header.last_offset_delta}"
         )

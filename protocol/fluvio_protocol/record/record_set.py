@@ -153,10 +153,13 @@ def iterate_batches(
 def iterate_tuples(data: _Buffer, *, size_bytes_max: int) -> Iterator[list[RecordTuple]]:
     """Like `iterate_batches`, quicker: per batch a list of (offset, timestamp, key, value).
 
-    Offsets are base offset + place in the batch, as upstream's consumers count them.
+    For consumers: a batch may have other than as many records as its header counts, as SmartModules
+    leave them. Offsets are base offset + place in the batch, as upstream's consumers count them.
     """
     for position, header in iterate_headers(data):
-        raw = decode_raw_records(data, position, header, size_bytes_max=size_bytes_max)
+        raw = decode_raw_records(
+            data, position, header, size_bytes_max=size_bytes_max, is_stored=False
+        )
         base_offset = header.base_offset
         first_timestamp = header.first_timestamp
         if first_timestamp > 0:
