@@ -2,10 +2,11 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz sim scenarios chaos lint fmt types generate docs wheel images bench e2e e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz sim scenarios chaos lint fmt types generate docs smartmodules wheel images bench e2e e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
+SMARTMODULES := build/.smartmodules
 FUZZ_SECONDS ?= 600
 ROUNDS ?= 50
 COUNT ?= 100
@@ -22,13 +23,17 @@ $(READY): pyproject.toml constraints.txt scripts/make-venv
 venv: $(READY) ## make .venv with everything in it, the fluvio command too
 	@echo ".venv is ready; '. .venv/bin/activate' puts the fluvio command on your PATH"
 
+$(SMARTMODULES): $(READY) $(wildcard smartmodules/*/*) $(wildcard client/fluvio_cli/smartmodules/*.py)
+	@$(PY) scripts/build-smartmodules
+	@touch $(SMARTMODULES)
+
 demo: $(READY) ## start a cluster here, stream this machine's live metrics through it, read them back
 	@$(PY) examples/demo/demo.py $(ARGS)
 
 demo-stop: $(READY) ## stop the demo's cluster and delete its data
 	@$(PY) examples/demo/demo.py --stop
 
-test: $(READY) ## run every test that needs no Kubernetes [ARGS="-k name"]
+test: $(READY) $(SMARTMODULES) ## run every test that needs no Kubernetes [ARGS="-k name"]
 	@$(PY) -m pytest $(ARGS)
 
 fuzz: $(READY) ## send both public ports mutated frames [FUZZ_SECONDS=600]
@@ -61,19 +66,21 @@ types: $(READY) ## mypy, strict
 generate: $(READY) ## write crds/ anew from the models in operator/fluvio_crd
 	@$(PY) -m fluvio_crd.generate
 
-docs: $(READY) ## test the docs: every file, command, port and setting they name exists
+docs: $(READY) $(SMARTMODULES) ## test the docs: every file, command, port and setting they name exists
 	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)
 
-wheel: $(READY) ## build the wheel into dist/
+smartmodules: $(SMARTMODULES) ## compile the ready-made SmartModules into the package
+
+wheel: $(READY) $(SMARTMODULES) ## build the wheel into dist/
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-images: ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
+images: $(SMARTMODULES) ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
 	@scripts/build-images $(ARGS)
 
 bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
 	@$(if $(filter operator,$(NAME)),scripts/bench-operator,$(PY) bench/run.py $(if $(NAME),--name $(NAME))) $(if $(QUICK),--quick) $(ARGS)
 
-e2e: $(READY) ## build both images, run the stories on Kubernetes [CLUSTER=kind, minikube, k3d, current]
+e2e: $(READY) $(SMARTMODULES) ## build both images, run the stories on Kubernetes [CLUSTER=kind, minikube, k3d, current]
 	@scripts/run-e2e $(CLUSTER) $(ARGS)
 
 e2e-cluster: ## bring up the Kubernetes cluster the end-to-end tests use [ARGS="--workers 2"]
@@ -85,4 +92,4 @@ changelog: $(READY) ## show what the next release's changelog will say
 	@.venv/bin/towncrier build --draft --version next
 
 clean: ## remove .venv, caches and build results
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build client/fluvio_cli/bundled
