@@ -46,6 +46,7 @@ from fluvio_spu.replication.follower import FollowerSettings
 from fluvio_spu.replication.leader import ReplicationSettings
 from fluvio_spu.storage import Disk, DurabilityMode, DurabilityPolicy, LogConfig, OsDisk
 from fluvio_spu.storage.data_folder import close_data_folder, open_data_folder
+from fluvio_spu.transform.transforms import Transforms, TransformSettings
 
 if TYPE_CHECKING:
     from fluvio_process.health import HealthServer
@@ -74,7 +75,8 @@ class DataFolderInUse(FluvioError):
 class SpuApp:
     """The parts, and the order in which they start and stop.
 
-    registry, workers, metrics, public_port, private_port, http_port, link: good inside the block
+    registry, workers, transforms, metrics, public_port, private_port, http_port, link: good inside
+    the block
     """
 
     def __init__(self, config: SpuConfig, *, disk: Disk | None = None) -> None:
@@ -82,6 +84,7 @@ class SpuApp:
         self.metrics = SpuMetrics()
         self.registry: ReplicaRegistry
         self.workers: FileWorkers
+        self.transforms: Transforms
         self.housekeeping: Housekeeping
         self.link: ControllerLink | None = None
         self._disk = disk or OsDisk()
@@ -183,6 +186,14 @@ class SpuApp:
         self._stack.push_async_callback(workers.close)
         deadlines = DeadlineQueue()
         self._stack.callback(deadlines.close)
+        self.transforms = Transforms(
+            TransformSettings(
+                memory_bytes_max=config.smart_engine_memory_bytes_max,
+                call_ms_max=config.smart_engine_call_ms_max,
+                worker_count=config.smart_engine_worker_count,
+                cache_directory=config.smart_engine_cache_dir,
+            )
+        )
         group_sync = GroupSync(policy, workers, self.metrics)
         changed: set[Replica] = set()
         timers = ReplicationTimer()
@@ -259,6 +270,7 @@ class SpuApp:
 
     async def _open_doors(self, deadlines: DeadlineQueue) -> None:
         config = self.config
+        await self._stack.enter_async_context(self.transforms)
         directory = SpuDirectory()
         store = ConsumerOffsetStore(self.registry, clock_s=time.time)
         gateway = ConsumerOffsetGateway(
@@ -278,6 +290,7 @@ class SpuApp:
         )
         self._service = PublicService(
             registry=self.registry,
+            transforms=self.transforms,
             consumer_offsets=gateway,
             deadlines=deadlines,
             metrics=self.metrics,
@@ -308,6 +321,7 @@ class SpuApp:
             news=self._news,
             incarnation=self.incarnation,
         )
+        self.transforms.source = self.link
         links = LeaderLinks(
             spu_id=self.config.spu_id,
             incarnation=self.incarnation,

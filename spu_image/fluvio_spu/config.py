@@ -23,10 +23,13 @@ DURABILITY_DEFAULT = "page-cache"
 REPLICA_LAG_MS_MAX_DEFAULT = 5_000
 SPU_ID_MAX = (1 << 31) - 1
 
-WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES")
+SMART_ENGINE_MEMORY_BYTES_DEFAULT = 1 << 30
+SMART_ENGINE_CALL_MS_DEFAULT = 5_000
+SMART_ENGINE_WORKERS_DEFAULT = 4
+
+WITHOUT_EFFECT = ("FLV_PEER_MAX_BYTES",)
 """Variables of Fluvio's SPU that bound what this one does not do: what a follower is sent is
-bounded by its connection, and no SmartModule runs. They are taken, and the log says that they
-change nothing."""
+bounded by its connection. They are taken, and the log says that they change nothing."""
 
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?\d{1,2}))?")
 _BINARY = "KMGTPE"
@@ -104,6 +107,10 @@ class SpuConfig:
     cold_read_distance_bytes: slices farther from the end of the log are read ahead off the loop
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
                            0 turns it off
+    smart_engine_memory_bytes_max: of all modules of one chain together
+    smart_engine_call_ms_max: of one call of a module, with one batch
+    smart_engine_worker_count: threads that run modules
+    smart_engine_cache_dir: compiled modules are kept there; None keeps them in memory only
     event_loop:            `asyncio`, `uvloop`, or `auto` for uvloop where it is installed
     log_level, log_dir, log_format: of the process's own log; without a folder it goes to stderr,
                            `json` makes each entry an object on one line
@@ -129,6 +136,10 @@ class SpuConfig:
     housekeeping_interval_ms: int = 1000
     cold_read_distance_bytes: int = 256 * MIB
     sendfile_size_bytes_max: int = 0
+    smart_engine_memory_bytes_max: int = SMART_ENGINE_MEMORY_BYTES_DEFAULT
+    smart_engine_call_ms_max: int = SMART_ENGINE_CALL_MS_DEFAULT
+    smart_engine_worker_count: int = SMART_ENGINE_WORKERS_DEFAULT
+    smart_engine_cache_dir: str | None = None
     event_loop: str = "auto"
     log_level: str = "INFO"
     log_dir: str | None = None
@@ -176,6 +187,10 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         durability=found.durability,
         connections_max=found.connections_max,
         sendfile_size_bytes_max=found.sendfile_size_bytes_max,
+        smart_engine_memory_bytes_max=found.smart_engine_max_memory_bytes,
+        smart_engine_call_ms_max=found.smart_engine_call_ms_max,
+        smart_engine_worker_count=found.smart_engine_workers,
+        smart_engine_cache_dir=found.smart_engine_cache_dir,
         replica_lag_ms_max=found.replica_lag_max_ms,
         catch_up_bytes_per_second=found.catch_up_rate,
         event_loop=found.event_loop,
@@ -207,6 +222,19 @@ def _size(text: str) -> int:
         return parse_quantity(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _size_above_zero(text: str) -> int:
+    size = _size(text)
+    if not size:
+        raise argparse.ArgumentTypeError("0 is too little")
+    return size
+
+
+def _above_zero(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number from 1 on')
+    return int(text)
 
 
 def _umask(text: str) -> int:
@@ -311,6 +339,35 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="SIZE",
         help="bytes per second for a follower that is not in sync, such as 20Mi "
         "(default %(default)s: as fast as it goes)",
+    )
+    add(
+        "--smart-engine-max-memory-bytes",
+        type=_size_above_zero,
+        default=environment.get(
+            "FLV_SMART_ENGINE_MAX_MEMORY_BYTES", str(SMART_ENGINE_MEMORY_BYTES_DEFAULT)
+        ),
+        metavar="SIZE",
+        help="memory of all SmartModules of one stream together (default %(default)s)",
+    )
+    add(
+        "--smart-engine-call-ms-max",
+        type=_above_zero,
+        default=environment.get("FLV_SMART_ENGINE_CALL_MS_MAX", str(SMART_ENGINE_CALL_MS_DEFAULT)),
+        metavar="MS",
+        help="a SmartModule that takes longer for one batch is stopped (default %(default)s)",
+    )
+    add(
+        "--smart-engine-workers",
+        type=_above_zero,
+        default=environment.get("FLV_SMART_ENGINE_WORKERS", str(SMART_ENGINE_WORKERS_DEFAULT)),
+        metavar="COUNT",
+        help="threads that run SmartModules (default %(default)s)",
+    )
+    add(
+        "--smart-engine-cache-dir",
+        default=environment.get("FLV_SMART_ENGINE_CACHE_DIR"),
+        metavar="DIR",
+        help="where compiled SmartModules are kept; nobody else may write there (default: nowhere)",
     )
     add(
         "--event-loop",

@@ -114,7 +114,7 @@ def test_a_pod_as_the_operator_makes_it() -> None:
         "FLV_LOG_INDEX_MAX_BYTES": "4096",
         "FLV_LOG_INDEX_MAX_INTERVAL_BYTES": "512",
         "FLV_PEER_MAX_BYTES": "1000000",
-        "FLV_SMART_ENGINE_MAX_MEMORY_BYTES": "1073741824",
+        "FLV_SMART_ENGINE_MAX_MEMORY_BYTES": "268435456",
     }
     assert parse_config(arguments, environment) == SpuConfig(
         spu_id=parse_config([], POD).spu_id,
@@ -129,7 +129,8 @@ def test_a_pod_as_the_operator_makes_it() -> None:
         log_level="INFO",
         log_format="json",
         umask=0o007,
-        without_effect=("FLV_PEER_MAX_BYTES", "FLV_SMART_ENGINE_MAX_MEMORY_BYTES"),
+        smart_engine_memory_bytes_max=256 << 20,
+        without_effect=("FLV_PEER_MAX_BYTES",),
     )
 
 

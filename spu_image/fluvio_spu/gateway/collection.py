@@ -7,7 +7,7 @@ one question at a time and with little patience, and without an answer its sampl
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from fluvio_process.exposition import Sample
@@ -17,8 +17,19 @@ from fluvio_spu.config import SpuConfig
 from fluvio_spu.metrics import COUNTERS, GAUGES, SpuMetrics
 from fluvio_spu.replica.file_work import FileWorkers
 from fluvio_spu.replica.registry import ReplicaRegistry
+from fluvio_spu.transform.module_statistics import ModuleCounts
+from fluvio_spu.transform.transforms import Transforms
 
 PREFIX = "fluvio_spu_"
+MODULE_COUNTERS: tuple[tuple[str, str, Callable[[ModuleCounts], float]], ...] = (
+    ("call", "batches that went through the SmartModule", lambda one: one.call_count),
+    ("record_in", "records that went in", lambda one: one.record_in_count),
+    ("record_out", "records that came out", lambda one: one.record_out_count),
+    ("error", "records that failed, traps, calls that took too long", lambda one: one.error_count),
+    ("seconds", "time in the SmartModule and around it", lambda one: one.elapsed_ns / 1e9),
+    ("fuel", "fuel it took, where the engine counts it", lambda one: one.fuel),
+)
+"""By the label `module`; what came without a name is `ad-hoc`."""
 VOLUME_PATIENCE_S = 1.0
 
 
@@ -34,6 +45,7 @@ class SpuView(Protocol):
     metrics: SpuMetrics
     registry: ReplicaRegistry
     workers: FileWorkers
+    transforms: Transforms
 
     def unready_reason(self) -> str | None: ...
     @property
@@ -52,7 +64,13 @@ class SpuCollection:
     async def samples(self) -> list[Sample]:
         """All that can be told now."""
         volume = await self._ask_volume()
-        return [*self._spu_samples(), *self._log_samples(), *volume, *process_samples()]
+        return [
+            *self._spu_samples(),
+            *self._log_samples(),
+            *self._module_samples(),
+            *volume,
+            *process_samples(),
+        ]
 
     def _spu_samples(self) -> Iterator[Sample]:
         spu = self._spu
@@ -82,6 +100,21 @@ class SpuCollection:
         if limit_bytes is not None:
             about = "size of the volume that was asked for (--log-size)"
             yield _gauge("log_limit_bytes", about, limit_bytes)
+
+    def _module_samples(self) -> Iterator[Sample]:
+        workers = self._spu.transforms.workers
+        yield _gauge("smart_module_job_queued", "jobs that wait for a thread", workers.queued_count)
+        yield _gauge("smart_module_job_running", "jobs in a thread", workers.running_count)
+        modules = self._spu.transforms.statistics.modules
+        for name, about, value_of in MODULE_COUNTERS:
+            for module, counts in modules.items():
+                yield Sample(
+                    f"{PREFIX}smart_module_{name}_total",
+                    "counter",
+                    about,
+                    value_of(counts),
+                    {"module": module},
+                )
 
     async def _ask_volume(self) -> tuple[Sample, ...]:
         """Nothing when the volume does not answer, or an earlier question still waits for it."""

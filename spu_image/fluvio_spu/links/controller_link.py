@@ -8,6 +8,7 @@ is away. Reports double as the heartbeat, so one is sent at every interval even 
             -> UpdateSpus, UpdateReplicas (full, then changes)      from the controller
             <- ReplicaStatusReport, ReplicaRemoved                  to the controller
             <- ReportUnfit, ProposeInSync, ResignLeadership
+            <- FetchSmartModuleRequest, answered at some later time
 """
 
 import asyncio
@@ -23,6 +24,11 @@ from fluvio_protocol.metadata.spu import SpuSpec
 from fluvio_protocol.sc_private.in_sync import ProposeInSync, ReportUnfit, ResignLeadership
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
+from fluvio_protocol.sc_private.smart_module import (
+    FETCH_CORRELATION_BIT,
+    FetchSmartModuleRequest,
+    FetchSmartModuleResponse,
+)
 from fluvio_protocol.sc_private.update_replica import UpdateReplicas
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
 from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
@@ -31,10 +37,14 @@ from fluvio_socket.connection import Connection, dial
 from fluvio_socket.connection_group import ConnectionLimits
 from fluvio_spu.replica.controller_news import ControllerNews
 from fluvio_spu.replica.registry import ReplicaRegistry
+from fluvio_spu.transform.module_source import ControllerAway
 
 _log = logging.getLogger(__name__)
 
 REGISTER_TIMEOUT_S = 10.0
+FETCH_TIMEOUT_S = 10.0
+RETURN_PATIENCE_S = 5.0
+"""How long a stream that needs a SmartModule waits for a controller that is away."""
 URGENT_REPORT_DELAY_S = 0.001
 """News that clients wait for (a replica opened or removed) leaves after this pause, so that a
 hundred partitions opened together make one report."""
@@ -78,12 +88,16 @@ class _Session:
         self._loop = asyncio.get_running_loop()
         self.registered: asyncio.Future[RegisterSpuResponse] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
+        self._fetches: dict[int, asyncio.Future[FetchSmartModuleResponse]] = {}
+        self._last_fetch = 0
 
     def frames_received(self, frames: Sequence[memoryview]) -> None:
         for frame in frames:
             if not self.registered.done():
                 response = decode_exact(RegisterSpuResponse, frame[CORRELATION.size :], 0)
                 self.registered.set_result(response)
+                continue
+            if self._is_fetched(frame):
                 continue
             reader = Reader(frame)
             header = decode_request_header(reader)
@@ -101,17 +115,49 @@ class _Session:
     def connection_lost(self, reason: str) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
+        for waiting in self._fetches.values():
+            if not waiting.done():
+                waiting.set_exception(ControllerAway(f"the controller is away: {reason}"))
+        self._fetches.clear()
         self._link.wake()
 
-    def send(self, request: Message) -> None:
+    def send(self, request: Message, correlation_id: int = 1) -> None:
         self._connection.send(
             encode_request(
                 request,
                 version=0,
-                correlation_id=1,
+                correlation_id=correlation_id,
                 client_id=f"spu-{self._link.spu_id}",
             )
         )
+
+    async def fetch(self, request: FetchSmartModuleRequest) -> FetchSmartModuleResponse:
+        """Ask and wait. Raises ControllerAway."""
+        if self.lost.done():
+            raise ControllerAway(f"the controller is away: {self.lost.result()}")
+        self._last_fetch += 1
+        number = FETCH_CORRELATION_BIT | self._last_fetch % FETCH_CORRELATION_BIT
+        # Kept when nobody waits any more: the answer may still come.
+        answer: asyncio.Future[FetchSmartModuleResponse] = self._loop.create_future()
+        self._fetches[number] = answer
+        self.send(request, number)
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                await answer
+        except TimeoutError:
+            raise ControllerAway("the controller does not answer") from None
+        return answer.result()
+
+    def _is_fetched(self, frame: memoryview) -> bool:
+        """Take it if it answers `fetch`."""
+        if len(frame) < CORRELATION.size:
+            return False
+        answer = self._fetches.pop(CORRELATION.unpack_from(frame)[0], None)
+        if answer is None:
+            return False
+        if not answer.done():
+            answer.set_result(decode_exact(FetchSmartModuleResponse, frame[CORRELATION.size :], 0))
+        return True
 
 
 class ControllerLink:
@@ -145,6 +191,7 @@ class ControllerLink:
         self.connected = asyncio.Event()
         self.trouble = ""
         self.on_spus: list[Callable[[], None]] = []
+        self._session: _Session | None = None
 
     def wake(self) -> None:
         """Report now instead of at the next heartbeat."""
@@ -158,6 +205,19 @@ class ControllerLink:
         self._directory.replace(update.spus)
         for listener in self.on_spus:
             listener()
+
+    async def fetch_smart_module(self, name: str, known_hash: bytes) -> FetchSmartModuleResponse:
+        """The module, without its code when its hash is the known one.
+
+        Raises: ControllerAway, after a while.
+        """
+        try:
+            async with asyncio.timeout(RETURN_PATIENCE_S):
+                await self.connected.wait()
+        except TimeoutError:
+            raise ControllerAway(f"the controller is away: {self.trouble}") from None
+        assert self._session is not None
+        return await self._session.fetch(FetchSmartModuleRequest(name=name, known_hash=known_hash))
 
     async def run(self) -> None:
         """Register, report, reconnect; for ever."""
@@ -217,6 +277,7 @@ class ControllerLink:
                 )
                 return
             self.trouble = ""
+            self._session = session
             self.connected.set()
             _log.info("event=registered spu=%s", self.spu_id)
             registered_at_s = asyncio.get_running_loop().time()

@@ -47,10 +47,12 @@ from fluvio_spu.replica.callback_heap import Waiter
 from fluvio_spu.replica.errors import error_status
 from fluvio_spu.replica.offsets import OffsetWatch
 from fluvio_spu.replica.replica import Replica
+from fluvio_spu.transform.invocations import ChainRefused, WantedStep, steps_of
 
 if TYPE_CHECKING:
     from fluvio_spu.public_api.service import PublicService
     from fluvio_spu.public_api.session import PublicSession
+    from fluvio_spu.public_api.smart_produce import SmartProduce
 
 PRODUCE_KEY = 0
 
@@ -70,17 +72,12 @@ def _layout(begin_size: int) -> Struct:
 _RoutedAck = tuple[Route, int, int, int]
 _EntryAck = tuple[ProduceExchange, int, int, int]
 
-SMART_MODULES_UNAVAILABLE = ErrorStatus(
-    ErrorCode.SMART_MODULE_CHAIN_INIT_ERROR,
-    ("SmartModules are not available in this release",),
-)
 _NOT_LEADER = ErrorStatus(ErrorCode.NOT_LEADER_FOR_PARTITION)
 _TOO_LARGE = ErrorStatus(ErrorCode.MESSAGE_TOO_LARGE)
 _WRONG_CODEC = ErrorStatus(ErrorCode.COMPRESSION_ERROR)
 _NOT_ENOUGH_REPLICAS = ErrorStatus(ErrorCode.PARTITION_PENDING_INITIALIZATION)
 """Fewer replicas are in sync than the topic demands: nothing was stored, and it may be tried again.
 Fluvio has no code for it; this one says that the partition has to wait for something."""
-_NO_DEDUPLICATION = ErrorStatus(ErrorCode.DEDUPLICATION_SMART_MODULE_NOT_LOADED)
 
 
 class WaitingAcks:
@@ -153,6 +150,7 @@ class ProduceCollector:
         "_routes",
         "_routes_max",
         "_session",
+        "_smart",
         "_unpack",
         "_writers",
         "_written_to",
@@ -170,6 +168,7 @@ class ProduceCollector:
         self._writers: dict[Replica, ReplicaWriter] = {}
         self._written_to: list[ReplicaWriter] = []
         self._answers: list[bytes] = []
+        self._smart: SmartProduce | None = None
         self.has_work = False
 
     def add_known(self, frame: memoryview) -> bool:
@@ -308,12 +307,19 @@ class ProduceCollector:
             self._metrics.idle_produce_request_count += 1
         if request.begin is not None:
             self._remember_route(request.begin, exchange, request.sets[0])
+        wanted: tuple[WantedStep, ...] = ()
+        refusal = None
+        if request.smart_modules:
+            try:
+                wanted = steps_of(request.smart_modules)
+            except ChainRefused as refused:
+                refusal = refused.status
         for name, partition, records in request.sets:
             number = exchange.open_entry()
-            if request.has_smart_modules:
-                self._refuse(exchange, number, SMART_MODULES_UNAVAILABLE)
+            if refusal is not None:
+                self._refuse(exchange, number, refusal)
             else:
-                self._add_entry(exchange, number, name, partition, records)
+                self._add_entry(exchange, number, name, partition, records, wanted)
         self._metrics.produce_request_count += 1
         exchange.release()
 
@@ -324,6 +330,7 @@ class ProduceCollector:
         name: bytes,
         partition: int,
         records: memoryview,
+        wanted: tuple[WantedStep, ...],
     ) -> None:
         writer = self._writer_of(name, partition)
         if writer is None:
@@ -339,15 +346,48 @@ class ProduceCollector:
         if isinstance(checked, ErrorStatus):
             self._refuse(exchange, number, checked)
             return
-        if writer.replica.assignment.deduplication is not None:
-            # Storing what the topic promises to drop would be worse than refusing it.
-            self._refuse(exchange, number, _NO_DEDUPLICATION)
+        if wanted or writer.replica.assignment.deduplication is not None:
+            self._smart_produce().add(exchange, number, writer.replica, records, checked, wanted)
             return
         first = writer.record_count
         last = _collect(writer, records, checked)
         if not first:
             self._written_to.append(writer)
         writer.entries.append((exchange, number, first, last))
+
+    # What SmartModules left.
+
+    def store_made(
+        self,
+        exchange: ProduceExchange,
+        number: int,
+        replica: Replica,
+        made: list[tuple[memoryview, int]],
+    ) -> bool:
+        """Append the batches of one entry now, and answer it; False when nothing was stored."""
+        if not made:
+            exchange.settle(number, SUCCESS, replica.hw.value)
+            return True
+        if any(len(batch) > replica.batch_size_bytes_max for batch, _ in made):
+            self.refuse_made(exchange, number, _TOO_LARGE)
+            return False
+        writer = ReplicaWriter(replica)
+        writer.batches = made
+        writer.record_count = sum(count for _, count in made)
+        writer.entries.append((exchange, number, 0, writer.record_count))
+        return self._append(writer)
+
+    def refuse_made(self, exchange: ProduceExchange, number: int, status: ErrorStatus) -> None:
+        """Answer that nothing of an entry was stored."""
+        self._refuse(exchange, number, status)
+
+    def _smart_produce(self) -> "SmartProduce":
+        if self._smart is None:
+            # Imported here because most connections never need it.
+            from fluvio_spu.public_api.smart_produce import SmartProduce
+
+            self._smart = SmartProduce(self._session, self)
+        return self._smart
 
     def _remember_route(
         self, begin: bytes, exchange: ProduceExchange, entry: tuple[bytes, int, memoryview]
@@ -396,7 +436,8 @@ class ProduceCollector:
 
     # Appending, and what follows.
 
-    def _append(self, writer: ReplicaWriter) -> None:
+    def _append(self, writer: ReplicaWriter) -> bool:
+        """Whether it was stored; either way its entries are answered, now or when they waited."""
         batches, routed, entries = writer.batches, writer.routed, writer.entries
         writer.batches, writer.routed, writer.entries = [], [], []
         count, writer.record_count = writer.record_count, 0
@@ -405,20 +446,21 @@ class ProduceCollector:
             base, end = replica.append(batches)
         except FluvioError as error:
             self._append_failed(error_status(error, replica.key), routed, entries)
-            return
+            return False
         metrics = self._metrics
         metrics.log_append_count += 1
         metrics.inbound_record_count += count
         metrics.inbound_bytes += sum([len(batch) for batch, _ in batches])
         if replica.hw.value < end:
             self._wait(replica, base, routed, entries)
-            return
+            return True
         self._answers += [
             route.pack(route.size, correlation_id, route.middle, base + first)
             for route, correlation_id, first, _ in routed
         ]
         for exchange, number, first, _ in entries:
             exchange.settle(number, SUCCESS, base + first)
+        return True
 
     def _wait(
         self,

@@ -30,6 +30,7 @@ class ParsedProduce:
 
     topics: names as on the wire (length and text), each with its partition numbers
     sets:   (name as on the wire, partition, record set) in order
+    smart_modules: the chain that the records go through first
     begin:  from the client id to the partition number, when there is exactly one record set and
             nothing unusual: another request that begins so has the same shape and target
     """
@@ -38,7 +39,7 @@ class ParsedProduce:
     timeout_ms: int
     topics: list[tuple[bytes, list[int]]]
     sets: list[tuple[bytes, int, memoryview]]
-    has_smart_modules: bool
+    smart_modules: tuple[SmartModuleInvocation, ...]
     begin: bytes | None
 
 
@@ -69,28 +70,26 @@ def parse_produce(frame: memoryview, version: int, body: int) -> ParsedProduce:
             sets.append((name, partition, reader.take(max(length, 0))))
             if len(sets) > ENTRIES_MAX:
                 raise RemoteProtocolError(f"produce with more than {ENTRIES_MAX} record sets")
-    has_smart_modules = _skip_smart_modules(reader, version)
-    usual = not (transactional or has_smart_modules) and len(sets) == 1 and len(topics) == 1
+    smart_modules = _read_smart_modules(reader, version)
+    usual = not (transactional or smart_modules) and len(sets) == 1 and len(topics) == 1
     return ParsedProduce(
         committed=isolation < 0,
         timeout_ms=timeout_ms,
         topics=topics,
         sets=sets,
-        has_smart_modules=has_smart_modules,
+        smart_modules=smart_modules,
         begin=bytes(frame[8 : records_at - 4]) if usual else None,
     )
 
 
-def _skip_smart_modules(reader: Reader, version: int) -> bool:
-    """Read over the chain; whether there is one. Newer clients write the list at any version."""
+def _read_smart_modules(reader: Reader, version: int) -> tuple[SmartModuleInvocation, ...]:
+    """The chain. Newer clients write the list at any version."""
     if version < SMART_MODULES_SINCE and not reader.remaining:
-        return False
+        return ()
     (count,) = _read(reader, _I32)
     if count > SMART_MODULES_MAX:
         raise RemoteProtocolError(f"produce with {count} SmartModules")
-    for _ in range(count):
-        decode(SmartModuleInvocation, reader, version)
-    return bool(count > 0)
+    return tuple(decode(SmartModuleInvocation, reader, version) for _ in range(count))
 
 
 def _read(reader: Reader, layout: Struct) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ from fluvio_spu.public_api.stream_fetch import stream_fetch, update_offsets
 from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetAccess
 from fluvio_spu.replica.deadlines import DeadlineQueue
 from fluvio_spu.replica.registry import ReplicaRegistry
+from fluvio_spu.transform.transforms import Transforms
 
 VERSION_MAX = 25
 ANY_VERSION = 32_767
@@ -79,6 +80,7 @@ class PublicService:
         self,
         *,
         registry: ReplicaRegistry,
+        transforms: Transforms,
         consumer_offsets: ConsumerOffsetAccess,
         deadlines: DeadlineQueue,
         metrics: SpuMetrics,
@@ -87,6 +89,7 @@ class PublicService:
         wait_until_ready: bool = False,
     ) -> None:
         self.registry = registry
+        self.transforms = transforms
         self.consumer_offsets = consumer_offsets
         self.deadlines = deadlines
         self.metrics = metrics

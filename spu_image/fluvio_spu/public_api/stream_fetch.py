@@ -24,11 +24,11 @@ from fluvio_protocol.errors import ErrorCode, FluvioError, RemoteProtocolError
 from fluvio_protocol.spu_public.fetch import FetchPartitionResponse
 from fluvio_protocol.spu_public.stream_fetch import StreamFetchRequest, StreamFetchResponse
 from fluvio_protocol.types import Isolation, Offset, ReplicaKey
-from fluvio_spu.public_api.produce import SMART_MODULES_UNAVAILABLE
 from fluvio_spu.replica.cold_read import read_ahead
 from fluvio_spu.replica.errors import error_status
 from fluvio_spu.replica.replica import Replica
 from fluvio_spu.storage import LogSlice
+from fluvio_spu.transform.invocations import ChainRefused, WantedStep, steps_of_stream
 
 if TYPE_CHECKING:
     from fluvio_spu.public_api.session import PublicSession
@@ -73,14 +73,27 @@ def stream_fetch(
     session.last_stream_id += 1
     stream_id = session.last_stream_id
     status = _start_error(request, replica)
+    wanted: tuple[WantedStep, ...] = ()
+    if not status:
+        try:
+            wanted = steps_of_stream(request)
+        except ChainRefused as refused:
+            status = refused.status
     if status:
         refuse(status, stream_id)
         return
-    stream = ConsumerStream(session, replica, request, version, correlation_id, stream_id)
+    stream: ConsumerStream
+    if wanted:
+        # Imported here because it builds on this module.
+        from fluvio_spu.public_api.smart_stream import SmartStream
+
+        stream = SmartStream(session, replica, request, version, correlation_id, stream_id, wanted)
+    else:
+        stream = ConsumerStream(session, replica, request, version, correlation_id, stream_id)
     session.streams[stream_id] = stream
     replica.subscribe(stream)
     service.metrics.stream_open_count += 1
-    stream.send_next()
+    stream.begin()
 
 
 def update_offsets(
@@ -169,6 +182,10 @@ class ConsumerStream:
         head = Struct(f">ii{len(self._middle)}s2xq{filter_offset}qxi")
         self._pack: Callable[..., bytes] = head.pack
         self._size = head.size - 4
+
+    def begin(self) -> None:
+        """The session knows the stream now."""
+        self.send_next()
 
     def acknowledge(self, offset: int) -> None:
         """The consumer has everything below `offset` and goes on from there."""
@@ -281,13 +298,6 @@ class ConsumerStream:
 
 def _start_error(request: StreamFetchRequest, replica: Replica) -> ErrorStatus:
     """Why a stream cannot begin there; SUCCESS when it can."""
-    if (
-        request.smartmodules
-        or request.smartmodule is not None
-        or request.wasm_module
-        or request.derived_stream is not None
-    ):
-        return SMART_MODULES_UNAVAILABLE
     offset = request.fetch_offset
     if offset > replica.leo:
         return ErrorStatus.other(f"start offset {offset} is greater than leo {replica.leo}")
