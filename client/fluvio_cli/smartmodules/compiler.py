@@ -1,8 +1,8 @@
 """From C to WebAssembly, through the compiler in the package `ziglang`.
 
 Called by `fluvio smartmodule build` and by `make smartmodules`. The target has no operating system
-and no C library: a first compilation then takes 0.4 seconds where WASI's takes 40, as its library is
-compiled first, and modules are no larger. The same source gives the same bytes, wherever and
+and no C library: a first compilation then takes 0.4 seconds where WASI's takes 40, for its library
+is compiled first, and modules are no larger. The same source gives the same bytes, wherever and
 whenever it is compiled.
 """
 
