@@ -1,6 +1,7 @@
 """An SPU in this process, fed with assignments by hand, and a client that speaks in frames."""
 
 import asyncio
+import hashlib
 import importlib.util
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,12 +21,16 @@ from fluvio_protocol.api.header import (
     encode_response,
 )
 from fluvio_protocol.api.versions import ApiVersionsRequest
-from fluvio_protocol.codec import Message, Reader, decode_exact
+from fluvio_protocol.codec import Message, Reader, decode, decode_exact
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.record import BatchCompression, Record, decode_record_set, encode_batch
 from fluvio_protocol.sc_private.in_sync import InSyncReplica
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
+from fluvio_protocol.sc_private.smart_module import (
+    FetchSmartModuleRequest,
+    FetchSmartModuleResponse,
+)
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.spu_public.produce import (
     PartitionProduceData,
@@ -254,6 +259,9 @@ class ScriptedController:
         self.refusal: str | None = None
         self.session: ScriptedSession | None = None
         self.registrations = 0
+        self.modules: dict[str, bytes] = {}
+        self.fetches: list[tuple[str, bytes]] = []
+        self.answers_fetches = True
         self.changed = asyncio.Event()
         self.address = Address("127.0.0.1", 0)
 
@@ -281,11 +289,15 @@ class ScriptedSession:
     def frames_received(self, frames: Sequence[memoryview]) -> None:
         controller = self._controller
         for frame in frames:
-            header = decode_request_header(Reader(frame))
+            reader = Reader(frame)
+            header = decode_request_header(reader)
             if header.api_key == RegisterSpuRequest.api_key:
                 self._registered(header.correlation_id)
             elif header.api_key == ReplicaStatusReport.api_key:
                 self.reports += 1
+            elif header.api_key == FetchSmartModuleRequest.api_key:
+                request = decode(FetchSmartModuleRequest, reader, 0)
+                self._fetched(request, header.correlation_id)
         controller.changed.set()
 
     def _registered(self, correlation_id: int) -> None:
@@ -300,6 +312,20 @@ class ScriptedSession:
         self.connection.send(encode_response(answer, version=0, correlation_id=correlation_id))
         if controller.refusal is None:
             controller.session = self
+
+    def _fetched(self, request: FetchSmartModuleRequest, correlation_id: int) -> None:
+        controller = self._controller
+        controller.fetches.append((request.name, request.known_hash))
+        code = controller.modules.get(request.name)
+        if code is None:
+            missing = ErrorStatus(ErrorCode.SMART_MODULE_NOT_FOUND, (request.name,))
+            answer = FetchSmartModuleResponse(error_code=missing)
+        else:
+            found = hashlib.sha256(code).digest()
+            sent = b"" if found == request.known_hash else code
+            answer = FetchSmartModuleResponse(hash=found, code=sent)
+        if controller.answers_fetches:
+            self.connection.send(encode_response(answer, version=0, correlation_id=correlation_id))
 
     def assign(self, assignments: tuple[ReplicaAssignment, ...]) -> None:
         update = UpdateReplicas(epoch=1, full=True, replicas=assignments)
