@@ -106,6 +106,9 @@ async def test_a_quick_job_proves_a_lane_but_no_suspect(workers: ChainWorkers) -
     new, suspect = Lane(), Lane(Standing.SUSPECT)
     for lane in (new, suspect):
         await workers.call(lane, lambda: None)
+    assert new.standing is Standing.NEW  # loading a module says nothing of it
+    for lane in (new, suspect):
+        await workers.call(lane, lambda: None, is_trial=True)
     assert (new.standing, suspect.standing) == (Standing.PROVEN, Standing.SUSPECT)
 
 

@@ -185,7 +185,9 @@ class SmartProduce:
                 lane, chain, entry.wanted, entry.replica, end=entry.replica.hw.value
             )
         counts = RunResult(0)
-        made = await workers.call(lane, partial(_run, prepared, chain, entry, counts))
+        made = await workers.call(
+            lane, partial(_run, prepared, chain, entry, counts), is_trial=True
+        )
         self._transforms.count(counts, prepared)
         return made
 

@@ -52,6 +52,7 @@ class SmartStream(ConsumerStream):
         "_end_at_start",
         "_failed_from",
         "_lane",
+        "_look_back_end",
         "_pieces",
         "_read_to",
         "_run",
@@ -81,6 +82,8 @@ class SmartStream(ConsumerStream):
         self._skipped_from: int | None = None
         self._failed_from: int | None = None
         self._end_at_start = replica.end_for(committed=self._committed)
+        # What is committed from now on is new to the modules, and must not be shown as old too.
+        self._look_back_end = replica.hw.value
 
     def begin(self) -> None:
         """Find the modules; data is sent when they are ready."""
@@ -128,7 +131,11 @@ class SmartStream(ConsumerStream):
         if found is not None:
             self._reading = True
             self._transforms.workers.submit(
-                self._lane, partial(self._process, run, found, end), self._processed, self._broken
+                self._lane,
+                partial(self._process, run, found, end),
+                self._processed,
+                self._broken,
+                is_trial=True,
             )
             return 0
         if self._skipped_from is not None and self.offset < self._end_at_start <= self._read_to:
@@ -163,7 +170,7 @@ class SmartStream(ConsumerStream):
                 return
             self._chain = prepared
             await transforms.look_back(
-                lane, chain, self._wanted, self.replica, end=self.replica.hw.value
+                lane, chain, self._wanted, self.replica, end=self._look_back_end
             )
         except ChainRefused as refused:
             self._fail(refused.status)

@@ -54,7 +54,7 @@ class Lane:
 
 
 class _Job:
-    __slots__ = ("done", "failed", "lane", "number", "work")
+    __slots__ = ("done", "failed", "is_trial", "lane", "number", "work")
 
     def __init__(
         self,
@@ -63,9 +63,11 @@ class _Job:
         work: Callable[[], Any],
         done: Callable[[Any], None],
         failed: Callable[[Exception], None],
+        is_trial: bool,
     ) -> None:
         self.number = number
         self.lane = lane
+        self.is_trial = is_trial
         self.work = work
         self.done = done
         self.failed = failed
@@ -113,14 +115,17 @@ class ChainWorkers:
         work: Callable[[], T],
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
+        *,
+        is_trial: bool = False,
     ) -> None:
         """Run `work` in a thread, then `done` with its result, or `failed`, on the event loop.
 
+        is_trial: records go through the chain, so the job shows whether it is quick
         After `close` has begun it fails at once, on a later turn of the loop.
         """
         assert not lane.busy, "a chain runs in one thread at a time"
         lane.busy = True
-        job = _Job(self._next_number, lane, work, done, failed)
+        job = _Job(self._next_number, lane, work, done, failed, is_trial)
         self._next_number += 1
         if self.closing:
             self._loop.call_soon(self._dropped, job)
@@ -128,8 +133,8 @@ class ChainWorkers:
         self._queues[lane.standing].append(job)
         self._dispatch()
 
-    async def call(self, lane: Lane, work: Callable[[], T]) -> T:
-        """Run `work` in a thread and wait for it. Raises what it raises."""
+    async def call(self, lane: Lane, work: Callable[[], T], *, is_trial: bool = False) -> T:
+        """Run `work` in a thread and wait for it, see `submit`. Raises what it raises."""
         result: asyncio.Future[T] = self._loop.create_future()
 
         def done(value: T) -> None:
@@ -140,7 +145,7 @@ class ChainWorkers:
             if not result.done():
                 result.set_exception(error)
 
-        self.submit(lane, work, done, failed)
+        self.submit(lane, work, done, failed, is_trial=is_trial)
         return await result
 
     async def close(self) -> None:
@@ -194,7 +199,7 @@ class ChainWorkers:
         lane.busy = False
         try:
             value, error, elapsed_s = future.result()
-            if lane.standing is not Standing.SUSPECT:
+            if job.is_trial and lane.standing is not Standing.SUSPECT:
                 lane.standing = Standing.PROVEN if elapsed_s <= QUICK_S else Standing.NEW
             if error is None:
                 job.done(value)

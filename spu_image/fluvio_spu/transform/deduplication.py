@@ -152,7 +152,7 @@ class Deduplicator:
         counts = RunResult(0)
         try:
             results = await self._transforms.workers.call(
-                self._lane, partial(_run_all, self._chain, taken, counts)
+                self._lane, partial(_run_all, self._chain, taken, counts), is_trial=True
             )
         except BaseException:
             self._queue.extendleft(reversed(taken))
