@@ -58,9 +58,9 @@ SM_API bool decimal_parse(sm_bytes text, decimal *number) {
         if (found >= limit) return false;
         places += is_fraction;
     }
-    if (at < end && !sm_parse_int((sm_bytes){at + 1, (uint32_t)(end - at - 1)}, &exponent)) return false;
     *number = 0;
     if (!found) return true;
+    if (at < end && !sm_parse_int((sm_bytes){at + 1, (uint32_t)(end - at - 1)}, &exponent)) return false;
     if (exponent > 1000 || exponent < -1000) return false;
     for (places -= exponent; places < DECIMAL_PLACES; places++) {
         found *= 10;

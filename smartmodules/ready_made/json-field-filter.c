@@ -6,9 +6,9 @@
  * value: what to compare with; needed unless op is exists or missing
  *
  * A number in the record is compared with a value that is a number, exactly; anything else as text,
- * by bytes: of a string its content, of true, false and null the word, of arrays and objects the text
- * as it is written. Against a value that is no number, a number in the record is only ever ne.
- * A record without the field is dropped by every op but missing.
+ * by bytes: of a string its content, of true, false and null the word. A number in the record against
+ * a value that is none, and an array or object against anything, is only ever ne. A record without the
+ * field is dropped by every op but missing.
  */
 #include "fluvio_smartmodule.h"
 
@@ -83,6 +83,7 @@ SM_FILTER(record) {
     if (sm_json_parse(record->value, &root) < 0) return SM_ERROR;
     bool is_there = sm_json_get(root, field, &found);
     if (op >= EXISTS || !is_there) return is_there ? op == EXISTS : op == MISSING;
+    if (found.kind >= SM_JSON_ARRAY) return op == NE;
     sm_bytes text = found.kind == SM_JSON_STRING ? sm_json_string(found.text) : found.text;
     if (op == CONTAINS) return has_inside(text, value);
     if (op == STARTS_WITH) return sm_starts_with(text, value);

@@ -143,7 +143,9 @@ __attribute__((weak)) unsigned __int128 __lshrti3(unsigned __int128 number, int 
     return to.whole;
 }
 
-__attribute__((weak)) unsigned __int128 __multi3(unsigned __int128 left, unsigned __int128 right) {
+/* Not optimised: the compiler would see a multiplication of 128 bits, and call this again. */
+__attribute__((weak, optnone, noinline)) unsigned __int128 __multi3(
+    unsigned __int128 left, unsigned __int128 right) {
     sm_wide a = {left}, b = {right}, product;
     uint64_t a_low = (uint32_t)a.half[0], a_high = a.half[0] >> 32;
     uint64_t b_low = (uint32_t)b.half[0], b_high = b.half[0] >> 32;

@@ -1,0 +1,6 @@
+"""The wasm host and the twins are modules beside the tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
