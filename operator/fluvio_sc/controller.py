@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import IngressPort
-from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation, UnfitReplica
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
 from fluvio_sc.config import ScConfig
@@ -53,7 +53,6 @@ from fluvio_sc.core.observation import (
     observe_removal,
     observe_reports,
     observe_resignations,
-    observe_unfit,
 )
 from fluvio_sc.core.ports import (
     Conflict,
@@ -229,10 +228,6 @@ class Controller:
     ) -> None:
         """A leader gives leaderships up."""
         self._mark_all(observe_resignations(self._state, spu_id, session, resignations))
-
-    def replicas_unfit(self, spu_id: SpuId, session: int, replicas: Iterable[UnfitReplica]) -> None:
-        """Logs of an SPU show signs of loss."""
-        self._mark_all(observe_unfit(self._state, spu_id, session, replicas))
 
     def replica_removed(self, spu_id: SpuId, removed: ReplicaRemoved) -> None:
         """An SPU has deleted the files of a replica."""

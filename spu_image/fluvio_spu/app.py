@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fluvio_protocol.errors import FluvioError
-from fluvio_protocol.types import DataIncarnation
 from fluvio_socket.connection import Connection
 from fluvio_socket.server import FrameServer, ServerLimits
 from fluvio_spu.config import SpuConfig
@@ -33,6 +32,7 @@ from fluvio_spu.private_api.service import PrivateService
 from fluvio_spu.public_api.service import PublicService
 from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore
 from fluvio_spu.replica.controller_news import ControllerNews
+from fluvio_spu.replica.data_life import DataLife
 from fluvio_spu.replica.deadlines import DeadlineQueue
 from fluvio_spu.replica.file_work import FileWorkers
 from fluvio_spu.replica.group_sync import GroupSync
@@ -45,7 +45,7 @@ from fluvio_spu.replica.wake_queue import WakeQueue
 from fluvio_spu.replication.follower import FollowerSettings
 from fluvio_spu.replication.leader import ReplicationSettings
 from fluvio_spu.storage import Disk, DurabilityMode, DurabilityPolicy, LogConfig, OsDisk
-from fluvio_spu.storage.data_folder import close_data_folder, open_data_folder
+from fluvio_spu.storage.data_folder import DataFolder, close_data_folder, open_data_folder
 from fluvio_spu.transform.transforms import Transforms, TransformSettings
 
 if TYPE_CHECKING:
@@ -176,14 +176,16 @@ class SpuApp:
             self._disk,
             config.replica_dir,
             acks_wait=acks_wait,
-            new_incarnation=lambda: secrets.randbits(62) or 1,
+            new_incarnation=_new_incarnation,
         )
-        self.incarnation = DataIncarnation(folder.incarnation)
         # When this runs, every log is closed.
         self._stack.callback(self._close_data_folder)
 
         workers = self.workers = FileWorkers(config.file_worker_count, self.metrics)
         self._stack.push_async_callback(workers.close)
+        incarnation = folder.incarnation
+        life = DataFolder(self._disk, config.replica_dir, incarnation, _new_incarnation)
+        self.life = DataLife(life, workers)
         deadlines = DeadlineQueue()
         self._stack.callback(deadlines.close)
         self.transforms = Transforms(
@@ -211,7 +213,7 @@ class SpuApp:
                 cold_read_distance_bytes=config.cold_read_distance_bytes,
                 log_defaults=log_defaults,
                 spu_id=config.spu_id,
-                incarnation=self.incarnation,
+                life=self.life,
                 news=self._news,
                 clock_ms=_clock_ms(),
                 # Of another process, started earlier, all are smaller: its joins are outdated.
@@ -220,7 +222,6 @@ class SpuApp:
                 leader_settings=ReplicationSettings(lag_ms_max=config.replica_lag_ms_max),
                 follower_settings=FollowerSettings(),
             ),
-            may_have_lost=folder.may_have_lost,
         )
         await self._open_health()
         self._stack.callback(self.registry.close)
@@ -318,13 +319,13 @@ class SpuApp:
             address=ControllerAddress(self.config.controller.host, self.config.controller.port),
             registry=self.registry,
             directory=directory,
+            life=self.life,
             news=self._news,
-            incarnation=self.incarnation,
         )
         self.transforms.source = self.link
         links = LeaderLinks(
             spu_id=self.config.spu_id,
-            incarnation=self.incarnation,
+            life=self.life,
             registry=self.registry,
             directory=directory,
         )
@@ -390,6 +391,10 @@ def _log_defaults(config: SpuConfig) -> LogConfig:
             default.index_interval_bytes if interval_bytes is None else interval_bytes
         ),
     )
+
+
+def _new_incarnation() -> int:
+    return secrets.randbits(62) or 1
 
 
 def _clock_ms() -> Callable[[], int]:

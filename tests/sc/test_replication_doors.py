@@ -10,10 +10,8 @@ from fluvio_protocol.sc_private.in_sync import (
     InSyncProposal,
     InSyncReplica,
     ProposeInSync,
-    ReportUnfit,
     Resignation,
     ResignLeadership,
-    UnfitReplica,
 )
 from fluvio_protocol.sc_public.create import CreateRequest
 from fluvio_protocol.sc_public.replication import (
@@ -95,19 +93,6 @@ async def test_all_are_told_of_a_set_that_was_stored(make_cluster: Any) -> None:
     resign(first, 2)
     await second.until(lambda: second.replicas["t-0"].leader == 5002)
     assert second.replicas["t-0"].leader_epoch == 2
-
-
-async def test_an_unfit_follower_begins_a_new_epoch(make_cluster: Any) -> None:
-    cluster, _ = await replicated(make_cluster, 1, 2)
-    first, second = cluster.spus[:2]
-    propose(first, 1, 2)
-    await in_sync(second, 1, 2)
-    told = second.replicas["t-0"]
-    unfit = UnfitReplica(key=KEY, uid=told.uid, leader_epoch=told.leader_epoch, reason="cut")
-    second.send(ReportUnfit(replicas=(unfit,)))
-    await second.until(lambda: second.replicas["t-0"].leader_epoch == 2)
-    assert second.replicas["t-0"].leader == 5001
-    await in_sync(second, 1)
 
 
 async def test_a_leader_that_comes_with_other_data_is_replaced(make_cluster: Any) -> None:

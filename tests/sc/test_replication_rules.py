@@ -17,7 +17,6 @@ from fluvio_protocol.sc_private.in_sync import (
     InSyncProposal,
     InSyncReplica,
     Resignation,
-    UnfitReplica,
 )
 from fluvio_protocol.sc_private.replica_status import ReplicaRemoved
 from fluvio_protocol.types import DataIncarnation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
@@ -30,7 +29,6 @@ from fluvio_sc.core.observation import (
     observe_in_sync_proposals,
     observe_removal,
     observe_resignations,
-    observe_unfit,
 )
 from fluvio_sc.core.reconcile import RECONCILERS
 from fluvio_sc.core.reconcile.replica_move import begin_move, cancel_move
@@ -177,16 +175,6 @@ class Scene:
             successor=SpuId(successor),
         )
         observe_resignations(self.state, SpuId(leader), self.session(leader), [told])
-        self.settle()
-
-    def unfit(self, spu: int, *, epoch: int | None = None) -> None:
-        told = UnfitReplica(
-            key=KEY,
-            uid=self.partition.uid,
-            leader_epoch=LeaderEpoch(self.partition.leader_epoch if epoch is None else epoch),
-            reason="cut",
-        )
-        observe_unfit(self.state, SpuId(spu), self.session(spu), [told])
         self.settle()
 
     def move(self, *target: int) -> None:
@@ -525,50 +513,6 @@ def test_a_resignation_that_nobody_can_follow_changes_nothing(make_scene: MakeSc
     assert scene.partition == before
 
 
-# Unfit replicas
-
-
-def test_an_unfit_leader_is_replaced_and_eligible_for_nothing(make_scene: MakeScene) -> None:
-    scene = make_scene(1, 2, minimum=2, in_sync=(1, 2))
-    scene.unfit(1)
-    assert (scene.leader, scene.sets) == (2, ({2}, set()))
-    scene.propose(2, 1)
-    assert scene.sets == ({1, 2}, set()), "the next epoch has mended it"
-
-
-@pytest.mark.parametrize("told", [0, 1])
-def test_an_unfit_follower_can_join_again_under_a_new_epoch_only(
-    make_scene: MakeScene, told: int
-) -> None:
-    scene = make_scene(1, 2, minimum=2, in_sync=(1, 2))
-    late = scene.proposal(1, 2)
-    scene.unfit(2, epoch=told)
-    assert (scene.leader, scene.partition.leader_epoch, scene.sets) == (1, 2, ({1}, set()))
-    observe_in_sync_proposals(scene.state, SpuId(1), scene.session(1), [late])
-    scene.settle()
-    assert scene.sets == ({1}, set())
-    scene.propose(1, 2)
-    assert (scene.partition.leader_epoch, scene.sets) == (2, ({1, 2}, set()))
-
-
-def test_an_unfit_single_replica_leads_under_an_epoch_that_it_may_lead(
-    make_scene: MakeScene,
-) -> None:
-    scene = make_scene(1)
-    scene.unfit(1, epoch=9)
-    assert (scene.leader, scene.partition.leader_epoch, scene.sets[0]) == (1, 10, {1})
-
-
-def test_what_an_spu_tells_of_another_partition_object_does_not_count(
-    make_scene: MakeScene,
-) -> None:
-    scene = make_scene(1, 2, in_sync=(1, 2))
-    told = UnfitReplica(key=KEY, uid="older", leader_epoch=LeaderEpoch(1), reason="")
-    assert observe_unfit(scene.state, SpuId(1), scene.session(1), [told]) == []
-    scene.settle()
-    assert scene.leader == 1
-
-
 # The preferred leader
 
 
@@ -712,7 +656,6 @@ steps = st.lists(
         st.tuples(st.just("propose"), st.sets(spus, min_size=1)),
         st.tuples(st.just("propose all that are well"), st.just(0)),
         st.tuples(st.just("resign"), spus),
-        st.tuples(st.just("unfit"), spus),
         st.tuples(st.just("move"), st.permutations([1, 2, 3, 4]).map(lambda row: row[:3])),
         st.tuples(st.just("cancel"), st.just(0)),
         st.tuples(st.just("removed"), spus),
@@ -752,8 +695,6 @@ def perform(scene: Scene, step: tuple[str, Any]) -> None:
             )
         case ("resign", spu):
             scene.resign(spu)
-        case ("unfit", spu):
-            scene.unfit(spu)
         case ("move", target):
             if not scene.replication.is_moving and not {*target} & {*scene.replication.leaving}:
                 scene.move(*target)

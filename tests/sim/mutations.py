@@ -20,6 +20,7 @@ from fluvio_spu.replication import follower as follower_module
 from fluvio_spu.replication.effects import ReportPosition
 from fluvio_spu.replication.follower import FollowerReplica
 from fluvio_spu.replication.leader import LeaderReplica
+from fluvio_spu.storage.data_folder import DataFolder
 
 Patch = pytest.MonkeyPatch
 CRASHES = Plan(faults=("kill", "power"), fault_interval_ms=300)
@@ -161,6 +162,11 @@ def anything_fits(patch: Patch) -> None:
     patch.setattr(FollowerReplica, "fits", lambda self, **_: True)
 
 
+def damage_does_not_end_a_life(patch: Patch) -> None:
+    """An SPU that finds its log cut short goes on as the one that held it whole."""
+    patch.setattr(DataFolder, "begin_new_life", lambda self, ended, reason: None)
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """What is broken, and where it shows."""
@@ -184,4 +190,8 @@ MUTATIONS = (
     Mutation(in_sync_at_the_high_watermark, SLOW),
     Mutation(reported_before_it_is_there, CRASHES),
     Mutation(anything_fits, LOSSY),
+    Mutation(
+        damage_does_not_end_a_life,
+        Plan(faults=("damage", "controller", "controller cut", "kill"), fault_interval_ms=200),
+    ),
 )

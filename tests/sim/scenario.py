@@ -175,6 +175,7 @@ class Scenario:
         return self._run(int(_options(words).get("ms", "600")))
 
     def _do_damage(self, words: list[str]) -> str:
+        self.world.nodes[int(words[0])].was_damaged = True
         disk = self.world.nodes[int(words[0])].disk
         path = next(path for path in disk.names if path.endswith(".log"))
         file = disk.file(path)

@@ -29,7 +29,6 @@ from fluvio_sc.core.observation import (
     observe_disconnection,
     observe_in_sync_proposals,
     observe_resignations,
-    observe_unfit,
 )
 from fluvio_sc.core.reconcile import RECONCILERS
 from fluvio_sc.core.reconcile.topic import create_topic
@@ -57,6 +56,7 @@ class SimController:
         minimum: int,
         tell: Callable[[int, Any], None],
         crashed: Callable[[], None],
+        stored: Callable[[Any, Any], None],
         later: Callable[[int, Callable[[], None]], None],
         random: Random,
     ) -> None:
@@ -72,6 +72,7 @@ class SimController:
         self._paused = False
         self._tell = tell
         self._crashed = crashed
+        self._stored = stored
         self._uids = itertools.count()
         self._sessions = itertools.count(1)
         self._session_of: dict[int, int] = {}
@@ -101,7 +102,7 @@ class SimController:
         self.alive = False
         self._life += 1
         if self._under_way is not None and self._random.random() < 0.5:
-            self._objects = self._under_way
+            self._store(self._under_way)
         self._under_way = None
         self._paused = False
         self._crashed()
@@ -135,7 +136,6 @@ class SimController:
         observe = {
             "propose": observe_in_sync_proposals,
             "resign": observe_resignations,
-            "unfit": observe_unfit,
         }[kind]
         observe(self.state, SpuId(spu), session, [message])
         self.settle(now_ms)
@@ -201,8 +201,11 @@ class SimController:
         """Nobody was told, so nothing happened."""
         self.crash()
 
-    def _store(self) -> None:
-        self._objects = tuple(self.state)
+    def _store(self, objects: tuple[StoredObject, ...] | None = None) -> None:
+        found = [item for item in self._objects if item.kind is Kind.PARTITION]
+        self._objects = tuple(self.state) if objects is None else objects
+        if found and found[0] is not self.partition:
+            self._stored(found[0], self.partition)
 
     def _tell_news(self) -> None:
         wanted = assignment_of(self.partition)

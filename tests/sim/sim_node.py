@@ -5,19 +5,21 @@ same order, and jobs of worker threads take some simulated time, within which th
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 from fake_disk import FakeDisk
+from sim_checker import split
 from sim_controller import KEY
 
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode
-from fluvio_protocol.record import Record, decode_record_set, encode_batch
+from fluvio_protocol.record import Record, encode_batch
 from fluvio_protocol.sc_private.in_sync import (
     InSyncProposal,
     InSyncReplica,
     Resignation,
-    UnfitReplica,
 )
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
 from fluvio_protocol.spu_private.replication import (
@@ -53,8 +55,8 @@ from fluvio_spu.replication.effects import (
 from fluvio_spu.replication.follower import FollowerReplica, FollowerSettings, FollowerState
 from fluvio_spu.replication.in_sync import InSyncSet
 from fluvio_spu.replication.leader import LeaderReplica, ReplicationSettings
-from fluvio_spu.storage import Log, LogConfig
-from fluvio_spu.storage.data_folder import close_data_folder, open_data_folder
+from fluvio_spu.storage import CorruptSegment, Log, LogConfig
+from fluvio_spu.storage.data_folder import DataFolder, close_data_folder, open_data_folder
 
 FOLDER = "data/spu"
 SLICE_BYTES = 300
@@ -73,16 +75,31 @@ class SimNode:
         self.disk = FakeDisk()
         self.process = 0
         self.processes = 0
-        self.incarnation = 0
+        self.folder: DataFolder | None = None
+        self.first_incarnation = self.told_incarnation = 0
         self.opened: OpenLog | None = None
         self.assignment: ReplicaAssignment | None = None
         self.leader: LeaderReplica | None = None
         self.follower: FollowerReplica | None = None
         self.busy = False
-        self.unfit_epoch: int | None = None
         self.waiting: list[tuple[int, Callable[[], None]]] = []
         self.paused = False
         self.has_lost_power = False
+        self.was_damaged = False
+        self.is_lossy = False
+        self.incarnation_count = 0
+        self.durable = 0
+        self.syncing = False
+        self.frozen_until_ms = 0
+
+    @property
+    def acks_wait(self) -> bool:
+        return bool(self.world.plan.acks_wait)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Somebody has tampered with its log, and it was not made anew since."""
+        return self.was_damaged
 
     @property
     def alive(self) -> bool:
@@ -97,20 +114,50 @@ class SimNode:
 
     def start(self) -> None:
         self.disk.restart_process()
-        folder = open_data_folder(
-            self.disk,
-            FOLDER,
-            acks_wait=False,
-            new_incarnation=lambda: self.world.random.getrandbits(60) + 1,
+        found = open_data_folder(
+            self.disk, FOLDER, acks_wait=self.acks_wait, new_incarnation=self._new_incarnation
         )
-        self.incarnation = folder.incarnation
+        if found.incarnation != self.incarnation:
+            self.incarnation_count += 1
+        self.told_incarnation = self.first_incarnation = found.incarnation
+        self.folder = DataFolder(self.disk, FOLDER, found.incarnation, self._new_incarnation)
         self.has_lost_power = False
-        self.may_have_lost = folder.may_have_lost
+        self.frozen_until_ms = 0
         self.processes += 1
         self.process = self.processes
-        log = Log.open(self.disk, f"{FOLDER}/t-0", LogConfig())
+        log = Log.open(self.disk, f"{FOLDER}/t-0", LogConfig(), losing=self._lost_before)
+        if self.acks_wait and log.unsynced_bytes:
+            log.sync_handle().run()
         self.opened = OpenLog.of(self.disk, log, "")
-        self.unfit_epoch = None
+        if self.opened.is_damaged:
+            self._lost_before("it has holes that were found before")
+        if not self.opened.is_known:
+            self._lost_before("who wrote it cannot be read")
+        self.syncing = False
+        if not self.is_damaged:
+            self.world.checker.log_opened(self)
+
+    def _new_incarnation(self) -> int:
+        return self.world.random.getrandbits(60) + 1
+
+    @property
+    def incarnation(self) -> int:
+        """Of the life that its data is in, whether or not anybody knows."""
+        return 0 if self.folder is None else self.folder.incarnation
+
+    def _lost_before(self, reason: str) -> None:
+        """In a real process the log is opened after it has registered, so this is heard later."""
+        assert self.folder is not None
+        if self.folder.incarnation == self.first_incarnation:
+            self.incarnation_count += 1
+        self.folder.begin_new_life(self.first_incarnation, reason)
+        self.later(self.world.random.randint(1, 300), self._look)
+
+    def _look(self) -> None:
+        """Register and follow under the life that has begun."""
+        if self.told_incarnation != self.incarnation:
+            self.told_incarnation = self.incarnation
+            self.world.register_anew(self.number)
 
     def kill(self) -> None:
         """The process is gone; what it wrote is in the page cache."""
@@ -123,6 +170,7 @@ class SimNode:
     def lose_power(self) -> None:
         self.kill()
         self.disk.lose_power(self.world.random)
+        self.is_lossy = not self.acks_wait or self.is_lossy
         self.has_lost_power = True
 
     def stop(self) -> None:
@@ -131,13 +179,37 @@ class SimNode:
         close_data_folder(self.disk, FOLDER, all_durable=durable)
         self.kill()
 
+    def damage(self, random: Random) -> bool:
+        """While it is down: change a byte of a record that has others behind it.
+
+        The next start looks at all of the log, as it would after a power cut. False: too short.
+        """
+        path = f"{FOLDER}/t-0/{0:020d}.log"
+        file = self.disk.names.get(path)
+        batches = [] if file is None else split(bytes(file.content))
+        if file is None or len(batches) < 2:
+            return False
+        victim = random.randrange(len(batches) - 1)
+        end = sum(map(len, batches[: victim + 1]))
+        file.content[end - 1] ^= 0xFF
+        file.sync()
+        with suppress(FileNotFoundError):
+            self.disk.unlink(f"{FOLDER}/t-0/tail.checkpoint")
+        self.disk.sync_directory(f"{FOLDER}/t-0")
+        self.was_damaged = self.is_lossy = True
+        return True
+
     def later(self, delay_ms: int, callback: Callable[[], None]) -> None:
         """Unless the process has ended by then."""
         process = self.process
 
         def called() -> None:
-            if self.process == process:
-                callback()
+            if self.process != process:
+                return
+            if self.frozen_until_ms > self.world.now_ms:
+                self.world.later(self.frozen_until_ms - self.world.now_ms, called)
+                return
+            callback()
 
         self.world.later(delay_ms, called)
 
@@ -174,17 +246,7 @@ class SimNode:
                 )
             return
         self._end_role()
-        self._judge(wanted)
-        opened = self.opened
-        assert opened is not None
-        if opened.unfit and (
-            (self.unfit_epoch is not None and wanted.leader_epoch > self.unfit_epoch)
-            or self._stored(wanted) is None
-        ):
-            opened.forget_mark()
         if wanted.leader != self.number:
-            if opened.unfit:
-                self._tell_unfit(wanted)
             self._begin_following(wanted)
         elif self._may_lead(wanted):
             self.busy = True
@@ -193,18 +255,9 @@ class SimNode:
     def _stored(self, wanted: ReplicaAssignment) -> int | None:
         return {m.spu: m.incarnation for m in wanted.in_sync}.get(SpuId(self.number))
 
-    def _judge(self, wanted: ReplicaAssignment) -> None:
-        assert self.opened is not None
-        unknown = self._stored(wanted) == UNKNOWN_INCARNATION
-        if self.may_have_lost and unknown and not self.opened.unfit and self.unfit_epoch is None:
-            self.opened.mark_unfit("unsynced records may be lost")
-
     def _may_lead(self, wanted: ReplicaAssignment) -> bool:
         assert self.opened is not None
         if self._stored(wanted) not in (None, UNKNOWN_INCARNATION, self.incarnation):
-            return False
-        if self.opened.unfit:
-            self._tell_unfit(wanted)
             return False
         if self.opened.noted_epoch >= wanted.leader_epoch:
             self._ask_for_epoch(wanted)
@@ -217,17 +270,6 @@ class SimNode:
         self.world.to_controller(self.number, "resign", told)
         self.later(250, self.reconcile)
 
-    def _tell_unfit(self, wanted: ReplicaAssignment) -> None:
-        assert self.opened is not None
-        self.unfit_epoch = wanted.leader_epoch
-        told = UnfitReplica(
-            key=KEY,
-            uid=wanted.uid,
-            leader_epoch=wanted.leader_epoch,
-            reason=self.opened.unfit or "unfit",
-        )
-        self.world.to_controller(self.number, "unfit", told)
-
     def _end_role(self) -> None:
         self.leader = self.follower = None
         self.waiting = []
@@ -239,6 +281,8 @@ class SimNode:
         opened = self.opened
         assert opened is not None
         opened.begin_epoch(wanted.leader_epoch)
+        if self.acks_wait:
+            self.log.sync_handle().run()
         self.busy = False
         current = self.assignment
         if current is not None and current.leader_epoch == wanted.leader_epoch:
@@ -247,6 +291,7 @@ class SimNode:
 
     def _lead(self, wanted: ReplicaAssignment) -> None:
         log = self.log
+        self.durable = log.end_offset
         self.leader = LeaderReplica(
             spu_id=SpuId(self.number),
             incarnation=DataIncarnation(self.incarnation),
@@ -273,8 +318,11 @@ class SimNode:
             return "not enough replicas"
         batch = encode_batch([Record(value=value)], first_timestamp=0)
         base = self.log.append([(memoryview(bytearray(batch)), 1)])
-        self.world.checker.appended(self, leader.leader_epoch, base, value)
-        moved = leader.appended(self.log.end_offset, self.log.end_offset)
+        end = self.log.end_offset
+        self.world.checker.written(self, leader.leader_epoch, base, self.raw(base, end))
+        if not self.acks_wait:
+            self.durable = end
+        moved = leader.appended(end, self.durable)
         if committed:
             self.waiting.append((base + 1, lambda: done(base)))
         else:
@@ -282,7 +330,44 @@ class SimNode:
         if moved is not None:
             self._committed(moved)
         self.send_records()
+        self._sync_soon()
         return None
+
+    def _sync_soon(self) -> None:
+        """Where acknowledgements wait, a worker syncs what there is, and then what came since."""
+        if not self.acks_wait or self.syncing:
+            return
+        self.syncing = True
+        self.later(self.world.random.randint(1, 15), self._sync)
+
+    def _sync(self) -> None:
+        if self.busy:  # a worker is at the log already
+            self.later(1, self._sync)
+            return
+        role = self.leader or self.follower
+        handle = self.log.sync_handle()
+
+        def synced() -> None:
+            self.syncing = False
+            end = handle.end_offset
+            if role is None or role is not (self.leader or self.follower):
+                return
+            if isinstance(role, LeaderReplica):
+                self.durable = max(self.durable, end)
+                moved = role.appended(self.log.end_offset, self.durable)
+                if moved is not None:
+                    self._committed(moved)
+                self.send_records()
+            else:
+                self._perform_follower(role.durable(end))
+            if self.log.end_offset > end:
+                self._sync_soon()
+
+        def run() -> None:
+            handle.run()
+            self.later(self.world.random.randint(0, 3), synced)
+
+        self.later(self.world.random.randint(0, 10), run)
 
     def send_records(self) -> None:
         leader = self.leader
@@ -294,7 +379,11 @@ class SimNode:
                 if start is None:
                     break
                 end = Offset(leader.durable_end)
-                found = self.log.read(start, end=end, max_bytes=SLICE_BYTES)
+                try:
+                    found = self.log.read(start, end=end, max_bytes=SLICE_BYTES)
+                except CorruptSegment as error:
+                    self._found_damage(str(error))
+                    return
                 if found is None:
                     break
                 message = CopiedRecords(
@@ -308,6 +397,25 @@ class SimNode:
                 )
                 self.world.send(self.number, spu_id, (message, bytes(found.view())))
                 leader.sent(spu_id, found.next_offset)
+
+    def _found_damage(self, reason: str) -> None:
+        """It cannot read what it leads: another life begins."""
+        opened, leader, folder = self.opened, self.leader, self.folder
+        assert opened is not None
+        assert leader is not None
+        assert folder is not None
+        if opened.is_damaged or len(leader.in_sync.members) < 2:
+            return
+        ended = folder.incarnation
+        opened.is_damaged = True
+
+        def noted() -> None:
+            opened.mark_damaged(reason)
+            folder.begin_new_life(ended, reason)
+            self.incarnation_count += 1
+            self._look()
+
+        self.later(self.world.random.randint(0, 20), noted)
 
     def heartbeat(self) -> None:
         """What a leader tells all the time, and the ticks of both machines."""
@@ -454,6 +562,10 @@ class SimNode:
                 opened.restart_at(offset)
             case AdoptLineage(entries):
                 opened.note_lineage(entries)
+        if len(steps) == 1 and self.acks_wait:
+            opened.log.sync_handle().run()
+        if not self.is_damaged:
+            self.world.checker.everybody_holds()
         self.later(self.world.random.randint(0, 5), lambda: self._reshape(steps[1:]))
 
     # Messages of other nodes.
@@ -524,6 +636,7 @@ class SimNode:
             self._perform_follower(verdict or [])
             return
         self.log.append_copied(records, base_offset=head.base_offset, end_offset=head.end_offset)
+        self.world.checker.copied(self, head.base_offset, records)
         follower.appended(self.log.end_offset)
         self._perform_follower(
             follower.committed(
@@ -535,7 +648,10 @@ class SimNode:
                 now_ms=now_ms,
             )
         )
-        self._perform_follower(follower.durable(self.log.end_offset))
+        if self.acks_wait:
+            self._sync_soon()
+        else:
+            self._perform_follower(follower.durable(self.log.end_offset))
 
     def lost_link(self, other: int) -> None:
         """The connection to or from another node ended."""
@@ -555,22 +671,20 @@ class SimNode:
             f"incarnation={self.incarnation} role={type(role).__name__} "
             f"epoch={getattr(role, 'leader_epoch', None)} state={getattr(role, 'state', None)} "
             f"end={self.opened.log.end_offset if self.opened else None} "
-            f"hw={getattr(role, 'high_watermark', None)} unfit={self.opened and self.opened.unfit} "
+            f"hw={getattr(role, 'high_watermark', None)} "
+            f"damaged={self.opened and self.opened.is_damaged} "
             f"assigned={wanted and (wanted.leader, wanted.leader_epoch, wanted.in_sync_version)}"
         )
 
-    def values(self, start: int, end: int) -> list[bytes]:
-        """Records [start, end) as the log has them; shorter when it ends before."""
-        found: list[bytes] = []
+    def raw(self, start: int, end: int) -> bytes:
+        """Batches [start, end) as they are in the log; fewer when it ends before."""
         log = self.log
-        position = start
-        while position < min(end, log.end_offset):
-            piece = log.read(Offset(position), end=Offset(end), max_bytes=1 << 20)
+        end = min(end, log.end_offset)
+        found = b""
+        while start < end:
+            piece = log.read(Offset(start), end=Offset(end), max_bytes=1 << 20)
             if piece is None:
                 break
-            for header, records in decode_record_set(bytes(piece.view()), size_bytes_max=1 << 28):
-                for number, record in enumerate(records):
-                    if start <= header.base_offset + number < end:
-                        found.append(bytes(record.value))
-            position = piece.next_offset
+            found += piece.view()
+            start = piece.next_offset
         return found

@@ -21,7 +21,8 @@ from sim_node import SimNode
 SPUS = (1, 2, 3)
 TICK_MS = 100
 STORM_MS = 12_000
-CALM_MS = 9_000
+CALM_MS = 12_000
+CALM_STEP_MS = 500
 EVENTS_MAX = 400_000
 TRACE_LENGTH = 200
 
@@ -35,8 +36,10 @@ class Plan:
     fault_interval_ms: int = 700
     power_cuts: bool = True
     slow_store_permille: int = 0
+    acks_wait: bool = False
     faults: tuple[str, ...] = (
         "kill", "power", "stop", "cut", "cut one way", "controller", "controller cut", "torn store",
+        "freeze", "damage",
     )  # fmt: skip
 
 
@@ -64,10 +67,13 @@ class World:
             minimum=plan.minimum,
             tell=self._tell,
             crashed=self._controller_down,
+            stored=self.checker.stored,
             later=self.later,
             random=self.random,
         )
         self.successes = 0
+        self.producing = True
+        self._reader_at = 0
 
     # Time.
 
@@ -96,20 +102,25 @@ class World:
         return (source, target) not in self.cuts
 
     def send(self, source: int, target: int, message: Any) -> None:
-        lossy = self.plan.lossy_permille if self.storm else 0
+        lossy = self.plan.lossy_permille / 1000 if self.storm else 0.0
+        chance = self.random.random
         copies = 1
-        if lossy and self.random.randrange(1000) < lossy:
+        if chance() < lossy:
             copies = self.random.choice((0, 2, 2))
         for _ in range(copies):
-            delay = self.random.randint(1, 6)
-            if lossy and self.random.randrange(1000) < lossy:
-                delay += self.random.randint(0, 400)
+            delay = 1 + int(chance() * 6)
+            if chance() < lossy:
+                delay += int(chance() * 400)
             self.later(delay, lambda: self._arrive(source, target, message))
 
     def _arrive(self, source: int, target: int, message: Any) -> None:
         node = self.nodes[target]
-        if node.alive and self._may_pass(source, target):
-            node.received(source, message)
+        if not node.alive or not self._may_pass(source, target):
+            return
+        if node.frozen_until_ms > self.now_ms:
+            node.later(0, lambda: node.received(source, message))
+            return
+        node.received(source, message)
 
     def to_controller(self, source: int, kind: str, message: Any) -> None:
         process = self.nodes[source].process
@@ -136,7 +147,7 @@ class World:
 
         def arrive() -> None:
             if node.alive and node.process == process:
-                node.assigned(assignment)
+                node.later(0, lambda: node.assigned(assignment))
 
         self.later(self._controller_delay_ms(), arrive)
 
@@ -153,9 +164,22 @@ class World:
         if node.alive and self.controller.alive and number not in self.controller_cuts:
             if number not in self.registered:
                 self.registered.add(number)
-                self.controller.connected(number, node.incarnation, self.now_ms)
+                self.controller.connected(number, node.told_incarnation, self.now_ms)
         elif number in self.registered:
             self._unregister(number)
+
+    def register_anew(self, number: int) -> None:
+        """Another life of its data has begun: new sessions, with everybody."""
+        self.trace(
+            f"spu {number} has lost records, incarnation {self.nodes[number].incarnation % 1000}"
+        )
+        if number in self.registered:
+            self._unregister(number)
+        self._links_break(number)
+        node = self.nodes[number]
+        for other in SPUS:
+            if other != number:
+                node.lost_link(other)
 
     def _unregister(self, number: int) -> None:
         self.registered.discard(number)
@@ -167,7 +191,7 @@ class World:
     def _tick(self, number: int) -> None:
         node = self.nodes[number]
         self._register(number)
-        if node.alive:
+        if node.alive and node.frozen_until_ms <= self.now_ms:
             node.heartbeat()
         self.later(TICK_MS, lambda: self._tick(number))
 
@@ -188,10 +212,17 @@ class World:
 
     def _produce(self) -> None:
         """One attempt of one producer, at whoever leads as far as it knows."""
-        self.later(self.random.randint(5, 60), self._produce)
-        leaders = [node for node in self.nodes.values() if node.alive and node.leader is not None]
+        if not self.producing:
+            return
+        self.later(self.random.randint(10, 120), self._produce)
+        leaders = [
+            node
+            for node in self.nodes.values()
+            if node.alive and node.leader is not None and node.frozen_until_ms <= self.now_ms
+        ]
         if not leaders:
             return
+        self._read(self.random.choice(leaders))
         node = self.random.choice(leaders)
         value = b"%d" % next(self._record_number) + b"." * self.random.randint(0, 30)
         committed = self.random.random() < 0.8
@@ -202,6 +233,12 @@ class World:
                 self.successes += 1
 
         node.produce(value, committed=committed, done=done)
+
+    def _read(self, node: Any) -> None:
+        """One request of a consumer that goes on where it was, at somebody who takes it."""
+        if not node.is_damaged:
+            end = int(node.log.high_watermark)
+            self._reader_at = self.checker.read(self._reader_at, node.raw(self._reader_at, end))
 
     # Faults.
 
@@ -248,12 +285,12 @@ class World:
 
     def _power_may_fail(self, number: int) -> bool:
         """Whether some other holder keeps the data that it joined with; see `sim_checker`."""
-        return self.plan.power_cuts and any(
-            holder.spu != number
-            and holder.incarnation == self.nodes[holder.spu].incarnation
-            and not self.nodes[holder.spu].has_lost_power
-            for holder in self.controller.partition.replication.holders
-        )
+        return self.plan.power_cuts and (self.plan.acks_wait or self._other_is_whole(number))
+
+    def _other_is_whole(self, number: int) -> bool:
+        """Fewer than `minimum` lose data before the first of them is in sync again."""
+        lossy = [other for other, node in self.nodes.items() if node.is_lossy and other != number]
+        return len(lossy) + 1 < self.plan.minimum
 
     def _fault(self) -> None:
         if not self.storm:
@@ -271,6 +308,14 @@ class World:
                     self._down(number, "power")
             case "stop":
                 self._planned_stop(number)
+            case "freeze":
+                self.trace(f"spu {number} stands still")
+                self.nodes[number].frozen_until_ms = self.now_ms + self.random.randint(50, 2_500)
+            case "damage":
+                if self.nodes[number].alive and self._other_is_whole(number):
+                    self._down(number, "kill")
+                    if self.nodes[number].damage(self.random):
+                        self.trace(f"spu {number}: a bad byte in its log")
             case "cut" | "cut one way":
                 self._cut(number, one_way=kind == "cut one way")
             case "controller":
@@ -286,14 +331,14 @@ class World:
 
     def _planned_stop(self, number: int) -> None:
         node = self.nodes[number]
-        if not node.alive:
+        if not node.alive or node.frozen_until_ms > self.now_ms:
             return
         if node.leader is not None:
             node._perform_leader(node.leader.leave(self.now_ms, 1_000))
         process = node.process
 
         def stop() -> None:
-            if node.process == process and not node.busy:
+            if self.storm and node.process == process and not node.busy:
                 self._down(number, "stop")
 
         self.later(self.random.randint(100, 1_000), stop)
@@ -331,8 +376,22 @@ class World:
         self.cuts.clear()
         self.controller_cuts.clear()
         self.controller.crash_before_store = False
+        for node in self.nodes.values():
+            node.frozen_until_ms = 0
         self.trace("calm")
-        self.run_until(STORM_MS + CALM_MS)
+        self.successes = 0
+        for _ in range(CALM_MS // CALM_STEP_MS):
+            self.run_until(self.now_ms + CALM_STEP_MS)
+            if not self._trouble():
+                break
+        trouble = self._trouble()
+        if trouble:
+            raise PromiseBroken(f"it does not heal, {trouble}: {self._summary()}")
+        self.producing = False
+        for _ in range(CALM_MS // CALM_STEP_MS):
+            self.run_until(self.now_ms + CALM_STEP_MS)
+            if self._all_is_everywhere():
+                break
         self._has_healed()
 
     def _summary(self) -> str:
@@ -343,20 +402,38 @@ class World:
             f"{partition.replication}; {nodes}; registered {sorted(self.registered)}"
         )
 
-    def _has_healed(self) -> None:
-        before = self.successes
-        self.run_until(self.now_ms + 1_000)
+    def _trouble(self) -> str:
+        """What is not as it should be at rest; empty when all is well."""
         partition = self.controller.partition
-        if self.successes == before:
-            raise PromiseBroken(f"nothing is committed although all is well: {self._summary()}")
-        if set(partition.replication.in_sync) != set(SPUS):
-            raise PromiseBroken(f"in sync are {partition.replication.in_sync} alone")
-        if partition.spec.leader != SPUS[0] and partition.spec.leader != partition.spec.replicas[0]:
-            raise PromiseBroken(f"spu {partition.spec.leader} still leads")
-        leader = self.nodes[int(partition.spec.leader)]
+        replication = partition.replication
+        if any(not node.alive for node in self.nodes.values()):
+            return "somebody is down"
+        if set(replication.in_sync) != set(partition.spec.replicas) or replication.eligible:
+            return f"in sync are {replication.in_sync} alone"
+        if partition.spec.leader != partition.spec.replicas[0]:
+            return f"spu {partition.spec.leader} still leads"
+        leader = self.nodes[int(partition.spec.leader)].leader
+        if leader is None or leader.leader_epoch != partition.leader_epoch:
+            return "its leader does not lead"
+        return "" if self.successes else "nothing is committed"
+
+    def _all_is_everywhere(self) -> bool:
+        """Committed, and on every disk."""
+        node = self.nodes[int(self.controller.partition.spec.leader)]
+        end = node.log.end_offset
+        return (
+            node.leader is not None
+            and node.leader.high_watermark == end
+            and all(other.log.end_offset == end for other in self.nodes.values())
+        )
+
+    def _has_healed(self) -> None:
+        leader = self.nodes[int(self.controller.partition.spec.leader)]
         assert leader.leader is not None
-        end = leader.leader.high_watermark
-        self.checker.at_the_end({n: node.values(0, end) for n, node in self.nodes.items()})
+        end = int(leader.log.end_offset)
+        if leader.leader.high_watermark != end:
+            raise PromiseBroken(f"at rest {leader.leader.high_watermark} of {end} are committed")
+        self.checker.at_the_end(self.nodes, end)
 
 
 def run(seed: int, plan: Plan | None = None) -> World:
@@ -378,4 +455,7 @@ def plan_of(seed: int) -> Plan:
         Plan(lossy_permille=80, fault_interval_ms=1_500),
         Plan(minimum=1, fault_interval_ms=400, slow_store_permille=150),
         Plan(faults=("kill", "power"), fault_interval_ms=300),
-    )[seed % 5]
+        Plan(acks_wait=True, fault_interval_ms=400),
+        Plan(slow_store_permille=300, fault_interval_ms=500),
+        Plan(acks_wait=True, faults=("power", "freeze"), fault_interval_ms=250),
+    )[seed % 8]

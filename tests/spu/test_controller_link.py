@@ -82,6 +82,7 @@ async def test_sessions_that_do_not_last_are_no_reason_to_hurry(
             address=ControllerAddress("127.0.0.1", server.port),
             registry=spu.app.registry,
             directory=SpuDirectory(),
+            life=spu.app.life,
             backoff=backoff,
         )
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:

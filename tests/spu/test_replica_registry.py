@@ -226,7 +226,7 @@ async def test_a_restarted_leader_asks_for_an_epoch_of_its_own(
     registry = spu.app.registry
     assert registry.get(T0) is None
     registry.tick()  # and asks again, should the controller have forgotten
-    _, resignations, _ = spu.app._news.take()
+    _, resignations = spu.app._news.take()
     assert [(told.leader_epoch, told.successor) for told in resignations] == [(3, 5001)]
     await spu.assign(assignment(replicas=(5001, OTHER), epoch=4))
     assert spu.replica().leader_epoch == 4

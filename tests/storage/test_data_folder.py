@@ -14,6 +14,7 @@ from fluvio_spu.storage import Log, OsDisk, OutOfStorage, StorageError
 from fluvio_spu.storage.data_folder import (
     IDENTITY_FILE,
     INCARNATION_MAX,
+    DataFolder,
     OpenedDataFolder,
     close_data_folder,
     open_data_folder,
@@ -284,3 +285,23 @@ class LogsOfAnIncarnation(RuleBasedStateMachine):
 
 LogsOfAnIncarnation.TestCase.settings = settings(stateful_step_count=25)
 TestLogsOfAnIncarnation = LogsOfAnIncarnation.TestCase
+
+
+def test_a_loss_that_is_noticed_begins_a_life_once_and_for_good(disk: FakeDisk) -> None:
+    start(disk, 1, acks_wait=True)
+    numbers = iter([2, 3])
+    folder = DataFolder(disk, FOLDER, 1, lambda: next(numbers))
+    folder.begin_new_life(1, "a hole")
+    assert folder.incarnation == 2
+    folder.begin_new_life(1, "another log of the same life")
+    assert folder.incarnation == 2
+    power_cut(disk)
+    assert start(disk, 9, acks_wait=True) == (2, False)
+
+
+def test_a_loss_is_noted_on_a_full_disk(disk: FakeDisk) -> None:
+    start(disk, 1)
+    disk.capacity = disk.used_bytes()
+    DataFolder(disk, FOLDER, 1, lambda: 2).begin_new_life(1, "a hole")
+    disk.capacity = None
+    assert start(disk, 9) == (2, False)

@@ -7,7 +7,7 @@ from fake_disk import FakeDisk
 from log_twin import SMALL, as_input, make_batch, stamped
 
 from fluvio_protocol.types import Offset
-from fluvio_spu.storage import CorruptSegment, Log, LogConfig, StorageError
+from fluvio_spu.storage import CorruptSegment, Log, LogConfig, OutOfStorage, StorageError
 from fluvio_spu.storage.checkpoint import TAIL_FILE
 
 DIRECTORY = "data/topic-0"
@@ -113,6 +113,28 @@ class TestTail:
         assert disk.file(cut.saved_as).synced == lost
         log.close()
         assert reopen(disk).recovery.clean
+
+    def test_a_loss_is_told_before_anything_goes(self, disk: FakeDisk) -> None:
+        """Whoever hears of it can still refuse, and the next start finds the same."""
+        write_log(disk, 5)
+        disk.file(path(0)).content[2 * BATCH_SIZE + 100] ^= 1
+        before = bytes(disk.file(path(0)).content)
+
+        def refuse(reason: str) -> None:
+            raise OutOfStorage(reason)
+
+        for _ in range(2):
+            with pytest.raises(OutOfStorage, match="checksum"):
+                Log.open(disk, DIRECTORY, SMALL, losing=refuse)
+            assert bytes(disk.file(path(0)).content) == before
+
+    def test_a_torn_end_and_a_whole_log_are_no_loss(self, disk: FakeDisk) -> None:
+        write_log(disk, 2)
+        disk.file(path(0)).content.extend(bytes(5000))
+        told: list[str] = []
+        for _ in range(2):
+            Log.open(disk, DIRECTORY, SMALL, losing=told.append)
+        assert told == []
 
     def test_nothing_is_cut_when_the_copy_cannot_be_made(self, disk: FakeDisk) -> None:
         write_log(disk, 5)

@@ -180,17 +180,6 @@ class LiveResignation:
     resignation: Resignation
 
 
-@dataclass(frozen=True, slots=True)
-class Unfitness:
-    """A replica may lack records that it held.
-
-    leader_epoch: it must not lead under this one, nor count as in sync: a later one settles it
-    """
-
-    leader_epoch: LeaderEpoch
-    reason: str
-
-
 MemberSpec = Callable[[StoredObject, int], SpuSpec]
 """The spec of an SPU, from its group and its place in it, counted from 0."""
 
@@ -205,7 +194,6 @@ class ClusterState:
     reports:      by partition name
     proposals:    by partition name; outdated as soon as the stored version is another
     resignations: by partition name; outdated as soon as the stored version is another
-    unfit:        by SPU id and partition uid
     settled_ms:   by partition uid: when leader, in-sync set or successor last changed
     min_in_sync:  replicas that a record needs, of topics that do not say it
     removals:     by partition uid: the SPUs that have confirmed the removal of its files
@@ -229,7 +217,6 @@ class ClusterState:
         self.reports: dict[str, LiveReport] = {}
         self.proposals: dict[str, LiveProposal] = {}
         self.resignations: dict[str, LiveResignation] = {}
-        self.unfit: dict[tuple[SpuId, str], Unfitness] = {}
         self.settled_ms: dict[str, int] = {}
         self.min_in_sync = min_in_sync
         self.removals: dict[str, set[SpuId]] = {}
@@ -331,8 +318,6 @@ class ClusterState:
             self.proposals.pop(item.name, None)
             self.resignations.pop(item.name, None)
             self.settled_ms.pop(item.uid, None)
-            for spu_id in item.spec.replicas:
-                self.unfit.pop((spu_id, item.uid), None)
         elif item.kind is Kind.SPU and self.spu(item.spec.id) is None:
             self.observations.pop(item.spec.id, None)
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from fluvio_protocol.sc_private.in_sync import InSyncReplica, Resignation
-from fluvio_protocol.types import UNKNOWN_INCARNATION, LeaderEpoch, SpuId
+from fluvio_protocol.types import UNKNOWN_INCARNATION, SpuId
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, min_in_sync_of
 from fluvio_sc.core.replication_state import ReplicationState
 
@@ -41,24 +41,15 @@ def has_lost_data(holder: InSyncReplica, state: ClusterState) -> bool:
     )
 
 
-def is_unfit(spu_id: SpuId, partition: StoredObject, state: ClusterState) -> bool:
-    """Whether its log showed signs of loss, and no later leadership has mended it."""
-    told = state.unfit.get((spu_id, partition.uid))
-    return told is not None and told.leader_epoch >= partition.leader_epoch
-
-
 def invalid_replicas(partition: StoredObject, state: ClusterState) -> set[SpuId]:
     """Replicas that are known to lack, or that may lack, what they held."""
-    found = {spu_id for spu_id in partition.spec.replicas if is_unfit(spu_id, partition, state)}
-    found.update(
-        holder.spu for holder in partition.replication.holders if has_lost_data(holder, state)
-    )
-    return found
+    holders = partition.replication.holders
+    return {holder.spu for holder in holders if has_lost_data(holder, state)}
 
 
 def may_lead(holder: InSyncReplica, partition: StoredObject, state: ClusterState) -> bool:
     """Whether it is there, with the data that it joined with."""
-    if not state.spu_is_online(holder.spu) or is_unfit(holder.spu, partition, state):
+    if not state.spu_is_online(holder.spu):
         return False
     observed = state.observations.get(holder.spu)
     if observed is None:  # the controller has just started: it is believed, its data is not
@@ -71,8 +62,6 @@ def leader_problem(partition: StoredObject, state: ClusterState) -> str | None:
     leader = partition.spec.leader
     if not state.spu_is_online(leader):
         return f"spu {leader} is offline"
-    if is_unfit(leader, partition, state):
-        return f"spu {leader} is unfit: {state.unfit[leader, partition.uid].reason}"
     member = partition.replication.member(leader)
     if member is not None and has_lost_data(member, state):
         return f"spu {leader} has lost data"
@@ -91,16 +80,6 @@ def resignation_of(partition: StoredObject, state: ClusterState) -> Resignation 
     ):
         return None
     return live.resignation
-
-
-def next_epoch(partition: StoredObject, state: ClusterState) -> LeaderEpoch:
-    """Of the next leadership; later than any that an unfit replica must not lead under."""
-    known = [partition.leader_epoch]
-    for spu_id in partition.spec.replicas:
-        told = state.unfit.get((spu_id, partition.uid))
-        if told is not None:
-            known.append(told.leader_epoch)
-    return LeaderEpoch(max(known) + 1)
 
 
 # Who wins.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.partition import PartitionResolution
 from fluvio_protocol.metadata.spu import IngressPort
-from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation, UnfitReplica
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.types import (
     UNKNOWN_INCARNATION,
@@ -27,7 +27,6 @@ from fluvio_sc.core.cluster_state import (
     ObjectKey,
     SpuObservation,
     StoredObject,
-    Unfitness,
 )
 
 
@@ -134,30 +133,6 @@ def observe_resignations(
             live = LiveResignation(spu_id, session, version, resignation)
             state.resignations[partition.name] = live
             concerned.append(partition.key)
-    return concerned
-
-
-def observe_unfit(
-    state: ClusterState, spu_id: SpuId, session: int, replicas: Iterable[UnfitReplica]
-) -> list[ObjectKey]:
-    """Logs there show signs of loss. Of a holder, what it holds under the present epoch is meant.
-
-    A holder that knows of an older epoch only is a holder because of what it had before.
-    """
-    concerned: list[ObjectKey] = []
-    if not state.is_present_session(spu_id, session):
-        return concerned
-    for unfit in replicas:
-        partition = state.get(Kind.PARTITION, str(unfit.key))
-        if partition is None or partition.uid != unfit.uid:
-            continue
-        if spu_id not in partition.spec.replicas:
-            continue
-        epoch = unfit.leader_epoch
-        if any(holder.spu == spu_id for holder in partition.replication.holders):
-            epoch = LeaderEpoch(max(epoch, partition.leader_epoch))
-        state.unfit[spu_id, partition.uid] = Unfitness(epoch, unfit.reason)
-        concerned.append(partition.key)
     return concerned
 
 

@@ -6,7 +6,6 @@
 | 2002 | ReplicaRemoved      | `SpuSession.replica_removed`     |
 | 2003 | ProposeInSync       | `SpuSession.in_sync_proposed`    |
 | 2004 | ResignLeadership    | `SpuSession.leadership_resigned` |
-| 2005 | ReportUnfit         | `SpuSession.replicas_unfit`      |
 
 An SPU has one session, the newest: an older one is closed, because its peer is dead or mistaken.
 """

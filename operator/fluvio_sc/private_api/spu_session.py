@@ -6,7 +6,7 @@
      | <- UpdateSpus, UpdateReplicas (full)
      | <- UpdateSpus, UpdateReplicas (what changed)        after every publication
      | ReplicaStatusReport, ReplicaRemoved ->              each is a sign of life,
-     | ProposeInSync, ResignLeadership, ReportUnfit ->     answered by UpdateReplicas alone
+     | ProposeInSync, ResignLeadership ->     answered by UpdateReplicas alone
 
 Everything pushed was published, so it was stored before. What was sent is remembered per
 partition, and only differences are sent: offsets that change cost nothing here. While the SPU is
@@ -28,7 +28,7 @@ from fluvio_protocol.codec import Message, Reader, decode
 from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import SpuSpec
-from fluvio_protocol.sc_private.in_sync import ProposeInSync, ReportUnfit, ResignLeadership
+from fluvio_protocol.sc_private.in_sync import ProposeInSync, ResignLeadership
 from fluvio_protocol.sc_private.register import (
     PRIVATE_PROTOCOL_VERSION,
     RegisterSpuRequest,
@@ -108,8 +108,6 @@ class SpuSession:
                 self.in_sync_proposed(self._spu_id, decode(ProposeInSync, reader, 0))
             case ResignLeadership.api_key:
                 self.leadership_resigned(self._spu_id, decode(ResignLeadership, reader, 0))
-            case ReportUnfit.api_key:
-                self.replicas_unfit(self._spu_id, decode(ReportUnfit, reader, 0))
             case unknown:
                 raise RemoteProtocolError(f"unknown request {unknown} at the private door")
 
@@ -165,11 +163,6 @@ class SpuSession:
         """Leaderships that the SPU gives up."""
         self._service.controller.spu_heard(spu_id, self._number)
         self._service.controller.leadership_resigned(spu_id, self._number, request.resignations)
-
-    def replicas_unfit(self, spu_id: SpuId, request: ReportUnfit) -> None:
-        """Replicas there that may lack records."""
-        self._service.controller.spu_heard(spu_id, self._number)
-        self._service.controller.replicas_unfit(spu_id, self._number, request.replicas)
 
     def _refusal(self, request: RegisterSpuRequest) -> str | None:
         if self._spu_id is not None:

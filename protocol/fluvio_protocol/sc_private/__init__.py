@@ -10,7 +10,6 @@ newer epoch ignores the message.
 | 2002 | SPU -> SC  | `replica_status.ReplicaRemoved`                |
 | 2003 | SPU -> SC  | `in_sync.ProposeInSync`                        |
 | 2004 | SPU -> SC  | `in_sync.ResignLeadership`                     |
-| 2005 | SPU -> SC  | `in_sync.ReportUnfit`                          |
 | 2006 | SPU -> SC  | `smart_module.FetchSmartModuleRequest`, answered |
 | 1001 | SC -> SPU  | `update_spu.UpdateSpus`                          |
 | 1002 | SC -> SPU  | `update_replica.UpdateReplicas`                |

@@ -62,24 +62,3 @@ class ResignLeadership(Message):
     """Leaderships that an SPU wants to give up. One-way."""
 
     resignations: tuple[Resignation, ...] = field(about="at most one for each partition")
-
-
-@message()
-class UnfitReplica(Message):
-    """A replica whose log may lack records that were acknowledged."""
-
-    key: ReplicaKey = field(about="partition")
-    uid: str = field(about="identity of the partition object")
-    leader_epoch: LeaderEpoch = field(about="newest epoch that the SPU knows of")
-    reason: str = field(about="text for people")
-
-
-@message(api_key=2005, versions=(0, 0))
-class ReportUnfit(Message):
-    """Replicas that must neither lead nor count as in sync until they have caught up. One-way.
-
-    Told again at every registration until the replica was opened well: an assignment under a
-    higher epoch than the one told settles it.
-    """
-
-    replicas: tuple[UnfitReplica, ...] = field(about="replicas of this SPU")

@@ -7,7 +7,7 @@ is away. Reports double as the heartbeat, so one is sent at every interval even 
     connect -> RegisterSpuRequest -> RegisterSpuResponse
             -> UpdateSpus, UpdateReplicas (full, then changes)      from the controller
             <- ReplicaStatusReport, ReplicaRemoved                  to the controller
-            <- ReportUnfit, ProposeInSync, ResignLeadership
+            <- ProposeInSync, ResignLeadership
             <- FetchSmartModuleRequest, answered at some later time
 """
 
@@ -21,7 +21,7 @@ from fluvio_protocol.api.versions import PLATFORM_VERSION
 from fluvio_protocol.codec import Message, Reader, decode_exact
 from fluvio_protocol.errors import FluvioError, RemoteProtocolError
 from fluvio_protocol.metadata.spu import SpuSpec
-from fluvio_protocol.sc_private.in_sync import ProposeInSync, ReportUnfit, ResignLeadership
+from fluvio_protocol.sc_private.in_sync import ProposeInSync, ResignLeadership
 from fluvio_protocol.sc_private.register import RegisterSpuRequest, RegisterSpuResponse
 from fluvio_protocol.sc_private.replica_status import ReplicaStatusReport
 from fluvio_protocol.sc_private.smart_module import (
@@ -31,11 +31,12 @@ from fluvio_protocol.sc_private.smart_module import (
 )
 from fluvio_protocol.sc_private.update_replica import UpdateReplicas
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
-from fluvio_protocol.types import UNKNOWN_INCARNATION, DataIncarnation, SpuId
+from fluvio_protocol.types import DataIncarnation, SpuId
 from fluvio_socket.backoff import Backoff
 from fluvio_socket.connection import Connection, dial
 from fluvio_socket.connection_group import ConnectionLimits
 from fluvio_spu.replica.controller_news import ControllerNews
+from fluvio_spu.replica.data_life import DataLife
 from fluvio_spu.replica.registry import ReplicaRegistry
 from fluvio_spu.transform.module_source import ControllerAway
 
@@ -176,12 +177,13 @@ class ControllerLink:
         address: ControllerAddress,
         registry: ReplicaRegistry,
         directory: SpuDirectory,
+        life: DataLife,
         news: ControllerNews | None = None,
-        incarnation: DataIncarnation = UNKNOWN_INCARNATION,
         backoff: Backoff | None = None,
     ) -> None:
         self.spu_id = spu_id
-        self._incarnation = incarnation
+        self._life = life
+        life.on_change.append(self.wake)
         self._news = news or ControllerNews()
         self._address = address
         self._registry = registry
@@ -261,12 +263,13 @@ class ControllerLink:
             task_group=tasks,
         )
         session = sessions[0]
+        incarnation = self._life.incarnation
         try:
             session.send(
                 RegisterSpuRequest(
                     spu_id=self.spu_id,
                     platform_version=PLATFORM_VERSION,
-                    incarnation=self._incarnation,
+                    incarnation=incarnation,
                 )
             )
             response = await self._registration(session)
@@ -281,7 +284,7 @@ class ControllerLink:
             self.connected.set()
             _log.info("event=registered spu=%s", self.spu_id)
             registered_at_s = asyncio.get_running_loop().time()
-            await self._report_until_lost(session, response.heartbeat_interval_ms / 1000)
+            await self._report(session, response.heartbeat_interval_ms / 1000, incarnation)
             if asyncio.get_running_loop().time() - registered_at_s >= STEADY_SESSION_S:
                 self._backoff.reset()
         finally:
@@ -296,10 +299,15 @@ class ControllerLink:
             raise RemoteProtocolError(f"connection ended: {session.lost.result()}")
         return session.registered.result()
 
-    async def _report_until_lost(self, session: _Session, interval_s: float) -> None:
+    async def _report(
+        self, session: _Session, interval_s: float, incarnation: DataIncarnation
+    ) -> None:
+        """Until the connection is lost, or data of another life has to be registered."""
         everything = True
-        self._registry.tell_unfit()
         while not session.lost.done():
+            if self._life.incarnation != incarnation:
+                _log.warning("event=registers_anew spu=%s reason=records were lost", self.spu_id)
+                return
             self._urgent.clear()
             reports = self._registry.take_reports(everything=everything)
             everything = False
@@ -311,9 +319,7 @@ class ControllerLink:
         _log.info("event=controller_lost spu=%s reason=%s", self.spu_id, session.lost.result())
 
     def _send_news(self, session: _Session) -> None:
-        proposals, resignations, unfit = self._news.take()
-        if unfit:
-            session.send(ReportUnfit(replicas=unfit))
+        proposals, resignations = self._news.take()
         if proposals:
             session.send(ProposeInSync(proposals=proposals))
         if resignations:

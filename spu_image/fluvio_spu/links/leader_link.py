@@ -27,12 +27,13 @@ from fluvio_protocol.spu_private.replication import (
     ReplicaPosition,
     ReplicaPositions,
 )
-from fluvio_protocol.types import DataIncarnation, ReplicaKey, SpuId
+from fluvio_protocol.types import ReplicaKey, SpuId
 from fluvio_socket.backoff import Backoff
 from fluvio_socket.connection import Connection, dial
 from fluvio_socket.connection_group import ConnectionLimits
 from fluvio_socket.errors import ConnectFailed
 from fluvio_spu.links.controller_link import SpuDirectory
+from fluvio_spu.replica.data_life import DataLife
 from fluvio_spu.replica.following import FollowingReplica
 from fluvio_spu.replica.registry import ReplicaRegistry
 
@@ -178,6 +179,11 @@ class _Link:
             if self._session is not None:
                 self._session.leave(replica.key)
 
+    def begin_anew(self) -> None:
+        """The leader has to hear of another life of the data."""
+        if self._session is not None:
+            self._session.close("another life of the data has begun")
+
     async def run(self) -> None:
         """Until nothing is followed through it any more."""
         while self.replicas:
@@ -218,7 +224,7 @@ class _Link:
                 FollowerHello(
                     spu_id=self._owner.spu_id,
                     leader_id=self.leader,
-                    incarnation=self._owner.incarnation,
+                    incarnation=self._owner.life.incarnation,
                 )
             )
             self._session = session
@@ -251,16 +257,21 @@ class LeaderLinks:
         self,
         *,
         spu_id: SpuId,
-        incarnation: DataIncarnation,
+        life: DataLife,
         registry: ReplicaRegistry,
         directory: SpuDirectory,
     ) -> None:
         self.spu_id = spu_id
-        self.incarnation = incarnation
+        self.life = life
         self.directory = directory
         self._links: dict[SpuId, _Link] = {}
         self._news = asyncio.Event()
         registry.on_followed.append(self._changed)
+        life.on_change.append(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        for link in self._links.values():
+            link.begin_anew()
 
     def _changed(self, replica: FollowingReplica) -> None:
         """A replica began to follow, or it is over."""

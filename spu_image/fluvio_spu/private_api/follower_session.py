@@ -382,4 +382,4 @@ class FollowedPartition:
     def _unreadable(self, error: Exception) -> None:
         """A leader that cannot read its own log must not stay leader if another is in sync."""
         _log.error("event=replication_read_failed replica=%s error=%s", self.key, error)
-        self.leadership.found_unfit(str(error))
+        self.leadership.found_damage(str(error))

@@ -1,14 +1,13 @@
-"""What replicas want the controller to do: other in-sync sets, other leaders, and which are unfit.
+"""What replicas want the controller to do: other in-sync sets and other leaders.
 
 Filled by replicas and the registry, emptied by `links/controller_link`. Only the newest of a kind
 counts for a partition, so there is never more here than there are partitions. What was taken and
-got lost with the connection is told again: machines repeat their requests, and the registry tells
-of unfit replicas at every registration.
+got lost with the connection is told again: machines repeat their requests.
 """
 
 from collections.abc import Callable
 
-from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation, UnfitReplica
+from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation
 from fluvio_protocol.types import ReplicaKey
 
 
@@ -22,7 +21,6 @@ class ControllerNews:
         self.on_news: list[Callable[[], None]] = []
         self._proposals: dict[ReplicaKey, InSyncProposal] = {}
         self._resignations: dict[ReplicaKey, Resignation] = {}
-        self._unfit: dict[ReplicaKey, UnfitReplica] = {}
 
     def propose(self, proposal: InSyncProposal) -> None:
         """Another in-sync set."""
@@ -34,19 +32,11 @@ class ControllerNews:
         self._resignations[resignation.key] = resignation
         self._tell()
 
-    def unfit(self, replica: UnfitReplica) -> None:
-        """A replica that must not lead."""
-        self._unfit[replica.key] = replica
-        self._tell()
-
-    def take(
-        self,
-    ) -> tuple[tuple[InSyncProposal, ...], tuple[Resignation, ...], tuple[UnfitReplica, ...]]:
+    def take(self) -> tuple[tuple[InSyncProposal, ...], tuple[Resignation, ...]]:
         """Everything, once."""
         proposals, self._proposals = tuple(self._proposals.values()), {}
         resignations, self._resignations = tuple(self._resignations.values()), {}
-        unfit, self._unfit = tuple(self._unfit.values()), {}
-        return proposals, resignations, unfit
+        return proposals, resignations
 
     def _tell(self) -> None:
         for listener in self.on_news:

@@ -17,7 +17,6 @@ from fluvio_protocol.sc_private.in_sync import (
     InSyncProposal,
     InSyncReplica,
     Resignation,
-    UnfitReplica,
 )
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
 from fluvio_protocol.types import UNKNOWN_SPU, DataIncarnation, Offset, SpuId
@@ -66,7 +65,7 @@ class Leadership:
         self._streams: dict[SpuId, FollowerStream] = {}
         self.machine = LeaderReplica(
             spu_id=surroundings.spu_id,
-            incarnation=surroundings.incarnation,
+            incarnation=surroundings.life.incarnation,
             leader_epoch=assignment.leader_epoch,
             replicas=assignment.replicas,
             in_sync=InSyncSet.of(assignment.in_sync_version, assignment.in_sync),
@@ -131,21 +130,18 @@ class Leadership:
         self._perform(self.machine.leave(self._surroundings.clock_ms(), patience_ms))
         return True
 
-    def found_unfit(self, reason: str) -> None:
+    def found_damage(self, reason: str) -> None:
         """What is on disk cannot be read: have another lead, if one is in sync."""
-        replica = self._replica
-        if replica.opened.unfit or len(self.machine.in_sync.members) < 2:
+        opened = self._replica.opened
+        if opened.is_damaged or len(self.machine.in_sync.members) < 2:
             return
-        replica.opened.unfit = reason
-        replica.opened.is_damaged = True
-        self._surroundings.news.unfit(
-            UnfitReplica(
-                key=replica.key,
-                uid=replica.uid,
-                leader_epoch=replica.leader_epoch,
-                reason=reason[:1000],
-            )
-        )
+        opened.is_damaged = True
+
+        def failed(error: Exception) -> None:
+            _log.error("event=damage_not_noted replica=%s error=%s", self._replica.key, error)
+            opened.is_damaged = False  # found again by the next reader
+
+        self._surroundings.life.lost_now(lambda: opened.mark_damaged(reason), reason, failed)
 
     def tick(self) -> None:
         """Time went by."""

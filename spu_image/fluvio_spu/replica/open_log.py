@@ -3,10 +3,10 @@
 It outlives the roles: a replica that leads, follows and leads again keeps it open. Everything here
 that writes blocks, runs in a worker thread, and is durable when it returns.
 
-    unfit      why the log may lack acknowledged records; from its discovery until the controller
-               has been told and has answered, over restarts of the process
+    damaged    a file beside the log: reading found a hole; there until the log was made anew
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fluvio_protocol.spu_private.replication import EpochStart
@@ -16,8 +16,7 @@ from fluvio_spu.storage import Disk, Log
 from fluvio_spu.storage.durable_file import replace_durably
 from fluvio_spu.storage.epoch_file import read_epochs, write_epochs
 
-UNFIT_FILE = "unfit"
-_DAMAGED = "damaged: "
+DAMAGED_FILE = "damaged"
 _REASON_BYTES_MAX = 1000
 
 
@@ -28,7 +27,7 @@ class OpenLog:
     uid:         identity of the partition object whose data it is
     lineage:     leaderships that wrote it
     noted_epoch: newest epoch that was noted before it was opened, by an earlier process
-    unfit:       why it must not lead; empty when it may
+    is_known:    who wrote it could be read, or there was nothing to read
     is_damaged:  it has holes, and can only be made anew from the leader's
     """
 
@@ -37,7 +36,7 @@ class OpenLog:
     uid: str
     lineage: EpochLineage
     noted_epoch: LeaderEpoch = BEFORE_EPOCHS
-    unfit: str = ""
+    is_known: bool = True
     is_damaged: bool = False
 
     @classmethod
@@ -47,16 +46,9 @@ class OpenLog:
         lineage = EpochLineage(tuple(entries or ())).cut(log.end_offset)
         # Also one without a record: it is known to have begun.
         noted_epoch = entries[-1].epoch if entries else BEFORE_EPOCHS
-        opened = cls(disk, log, uid, lineage, noted_epoch)
-        opened._read_mark()
-        recovery = log.recovery
-        if recovery.damaged:
-            damage = recovery.damaged[0]
-            opened.mark_unfit(f"{damage.file}: {damage.reason}", is_damaged=True)
-        elif recovery.lost_records:
-            opened.mark_unfit("records were lost when it was opened")
-        elif entries is None and log.end_offset > log.start_offset:
-            opened.mark_unfit("who wrote it cannot be read")
+        is_known = entries is not None or log.end_offset == log.start_offset
+        opened = cls(disk, log, uid, lineage, noted_epoch, is_known)
+        opened.is_damaged = bool(log.recovery.damaged) or opened._is_marked()
         return opened
 
     def begin_epoch(self, epoch: LeaderEpoch) -> None:
@@ -78,32 +70,21 @@ class OpenLog:
 
     def restart_at(self, offset: Offset) -> None:
         """Drop everything and begin at `offset`. Raises StorageError."""
-        if self.unfit:
-            self.mark_unfit(self.unfit)
         self.log.restart_at(offset)
         self.lineage = EpochLineage()
+        with suppress(FileNotFoundError):
+            self.disk.unlink(f"{self.log.directory}/{DAMAGED_FILE}")
         self.is_damaged = False
 
-    def mark_unfit(self, reason: str, *, is_damaged: bool = False) -> None:
-        """Remember that it may lack records, whatever becomes of this process."""
-        self.is_damaged = is_damaged or self.is_damaged
-        self.unfit = reason[:_REASON_BYTES_MAX]
-        text = (_DAMAGED if self.is_damaged else "") + self.unfit
-        replace_durably(self.disk, f"{self.log.directory}/{UNFIT_FILE}", text.encode()[:4000])
+    def mark_damaged(self, reason: str) -> None:
+        """Remember that it has holes, whatever becomes of this process: no start may notice."""
+        self.is_damaged = True
+        text = reason.encode()[:_REASON_BYTES_MAX]
+        replace_durably(self.disk, f"{self.log.directory}/{DAMAGED_FILE}", text)
 
-    def forget_mark(self) -> None:
-        """The controller knows; it counts on this log no more than on an empty one."""
-        self.unfit = ""
+    def _is_marked(self) -> bool:
         try:
-            self.disk.unlink(f"{self.log.directory}/{UNFIT_FILE}")
+            self.disk.status(f"{self.log.directory}/{DAMAGED_FILE}")
         except FileNotFoundError:
-            return
-
-    def _read_mark(self) -> None:
-        try:
-            content = self.disk.read_file(f"{self.log.directory}/{UNFIT_FILE}", 4096)
-        except FileNotFoundError:
-            return
-        text = content.decode(errors="replace")
-        self.is_damaged = text.startswith(_DAMAGED)
-        self.unfit = text.removeprefix(_DAMAGED) or "it was found unfit before"
+            return False
+        return True

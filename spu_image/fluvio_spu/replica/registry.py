@@ -26,13 +26,12 @@ from functools import partial
 
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
-from fluvio_protocol.sc_private.in_sync import Resignation, UnfitReplica
+from fluvio_protocol.sc_private.in_sync import Resignation
 from fluvio_protocol.sc_private.replica_status import LeaderReport, ReplicaRemoved
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.types import (
     UNKNOWN_INCARNATION,
     DataIncarnation,
-    LeaderEpoch,
     ReplicaKey,
     SpuId,
 )
@@ -64,13 +63,14 @@ _DELETED = ErrorStatus(ErrorCode.TOPIC_DELETED)
 _NOT_LEADER = ErrorStatus(ErrorCode.NOT_LEADER_FOR_PARTITION)
 
 
+def _nobody(_: str) -> None:
+    """Nobody else counts on what a replica without others holds."""
+
+
 class _Slot:
-    """One partition: what is wanted, what is there, and whether a job is at it.
+    """One partition: what is wanted, what is there, and whether a job is at it."""
 
-    unfit_epoch: the newest epoch at which the controller was told that the log may lack records
-    """
-
-    __slots__ = ("assignment", "busy", "forgotten", "opened", "role", "unfit_epoch")
+    __slots__ = ("assignment", "busy", "forgotten", "opened", "role")
 
     def __init__(self, assignment: ReplicaAssignment) -> None:
         self.assignment = assignment
@@ -78,7 +78,6 @@ class _Slot:
         self.role: Replica | FollowingReplica | None = None
         self.busy = False
         self.forgotten = False
-        self.unfit_epoch: LeaderEpoch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,6 @@ class ReplicaRegistry:
     on_ready:    called once, when the first full assignment is served
     on_followed: called with each replica that begins to follow, and again when it is over
     closed_durably: all logs that were closed are on disk as a whole
-    may_have_lost: what was not synced by an earlier process may be gone
     """
 
     def __init__(
@@ -109,10 +107,8 @@ class ReplicaRegistry:
         disk: Disk,
         replica_dir: str,
         surroundings: ReplicaSurroundings,
-        may_have_lost: bool = False,
     ) -> None:
         self.spu_id = spu_id
-        self.may_have_lost = may_have_lost
         self.on_followed: list[Callable[[FollowingReplica], None]] = []
         self.on_change: list[Callable[[], None]] = []
         self.on_ready: list[Callable[[], None]] = []
@@ -219,12 +215,6 @@ class ReplicaRegistry:
             replica.leading is not None and len(replica.leading.machine.in_sync.members) > 1
             for replica in self._serving.values()
         )
-
-    def tell_unfit(self) -> None:
-        """Tell the controller again which replicas may lack records: it may have forgotten."""
-        for slot in self._slots.values():
-            if slot.opened is not None and slot.opened.unfit and not slot.busy:
-                self._tell_unfit(slot, slot.opened)
 
     def take_reports(self, *, everything: bool = False) -> tuple[LeaderReport, ...]:
         """Reports of replicas that changed since last taken, or of all."""
@@ -353,10 +343,6 @@ class ReplicaRegistry:
         """The same leadership goes on, with other settings or another in-sync set."""
         role.follow(slot.assignment)
         if isinstance(role, FollowingReplica):
-            if role.opened.unfit and not role.busy and self._controller_knows(slot):
-                # Not in the set any more; the mark would be told at every registration.
-                role.opened.unfit = ""
-                self._surroundings.workers.run(role.opened.forget_mark)
             return
         if role.leading is None and is_replicated(slot.assignment):
             # It has got followers: note the epoch, while it goes on serving.
@@ -364,13 +350,7 @@ class ReplicaRegistry:
 
     def _begin_role(self, slot: _Slot, opened: OpenLog) -> None:
         wanted = slot.assignment
-        self._judge(slot, opened)
-        if opened.unfit and self._controller_knows(slot):
-            self._run(slot, opened.forget_mark, "mark_not_forgotten")
-            return
         if not self._is_led_here(slot):
-            if opened.unfit:
-                self._tell_unfit(slot, opened)
             following = FollowingReplica(wanted, opened, self._surroundings)
             slot.role = following
             self._following[wanted.key] = following
@@ -384,32 +364,21 @@ class ReplicaRegistry:
     def _may_lead(self, slot: _Slot, opened: OpenLog) -> bool:
         """Whether the log has all that was acknowledged, as far as this SPU can tell.
 
-        If not, the controller finds out by the incarnation or is told, and decides anew.
+        If not, the controller finds out by the incarnation, and decides anew.
         """
         wanted = slot.assignment
         stored = self._stored_incarnation(wanted)
-        if stored not in (None, UNKNOWN_INCARNATION, self._surroundings.incarnation):
+        if stored not in (None, UNKNOWN_INCARNATION, self._surroundings.life.incarnation):
             _log.warning(
-                "event=waits_for_election replica=%s epoch=%s reason=unsynced records may be lost",
+                "event=waits_for_election replica=%s epoch=%s reason=records may be lost",
                 wanted.key,
                 wanted.leader_epoch,
             )
-            return False
-        if opened.unfit:
-            self._tell_unfit(slot, opened)
             return False
         if opened.noted_epoch >= wanted.leader_epoch:
             self._ask_for_epoch(slot)
             return False
         return True
-
-    def _controller_knows(self, slot: _Slot) -> bool:
-        """Whether the assignment was made with the knowledge that the log may lack records."""
-        wanted = slot.assignment
-        return is_replicated(wanted) and (
-            (slot.unfit_epoch is not None and wanted.leader_epoch > slot.unfit_epoch)
-            or self._stored_incarnation(wanted) is None
-        )
 
     def _run(
         self,
@@ -434,18 +403,6 @@ class ReplicaRegistry:
 
         self._surroundings.workers.run(job, done, failed)
 
-    def _judge(self, slot: _Slot, opened: OpenLog) -> None:
-        """A member whose incarnation nobody noted cannot be told from one that lost nothing."""
-        wanted = slot.assignment
-        if (
-            self.may_have_lost
-            and not opened.unfit
-            and is_replicated(wanted)
-            and self._stored_incarnation(wanted) == UNKNOWN_INCARNATION
-            and slot.unfit_epoch is None
-        ):
-            opened.unfit = "records that were not synced may be lost"
-
     def _stored_incarnation(self, wanted: ReplicaAssignment) -> DataIncarnation | None:
         """In which life of its data this SPU is in the in-sync set; None: it is not in it."""
         for member in wanted.in_sync:
@@ -459,18 +416,6 @@ class ReplicaRegistry:
         self._wants_epoch.add(slot)
         self._surroundings.news.resign(
             Resignation(key=wanted.key, leader_epoch=wanted.leader_epoch, successor=self.spu_id)
-        )
-
-    def _tell_unfit(self, slot: _Slot, opened: OpenLog) -> None:
-        wanted = slot.assignment
-        slot.unfit_epoch = wanted.leader_epoch
-        self._surroundings.news.unfit(
-            UnfitReplica(
-                key=wanted.key,
-                uid=wanted.uid,
-                leader_epoch=wanted.leader_epoch,
-                reason=opened.unfit[:1000],
-            )
         )
 
     def _note_epoch(self, slot: _Slot, opened: OpenLog, then: Callable[[], None]) -> None:
@@ -612,11 +557,16 @@ class ReplicaRegistry:
             replaced = claim(self._disk, self._replica_dir, wanted.key, wanted.uid)
             directory = partition_directory(self._replica_dir, wanted.key)
             config = log_config(wanted, self._surroundings.log_defaults)
-            log = Log.open(self._disk, directory, config)
+            losing = self._surroundings.life.lost_before if is_replicated(wanted) else _nobody
+            log = Log.open(self._disk, directory, config, losing=losing)
             if self._surroundings.group_sync.acks_wait and log.unsynced_bytes:
                 # Readers will take all of it for committed.
                 log.sync_handle().run()
             opened = OpenLog.of(self._disk, log, wanted.uid)
+            if opened.is_damaged:
+                losing("it has holes that were found before")
+            if not opened.is_known:
+                losing("who wrote it cannot be read")
         except (FluvioError, OSError, ValueError) as error:
             return _Opened(slot, wanted, None, replaced, error)
         return _Opened(slot, wanted, opened, replaced, None)
@@ -624,6 +574,7 @@ class ReplicaRegistry:
     def _chunk_opened(self, begun_s: float, chunk: list[_Opened]) -> None:
         self._chunks_running -= 1
         self._disk_is_slow = self._loop.time() - begun_s > SLOW_CHUNK_S
+        self._surroundings.life.look()
         for opened in chunk:
             self._one_opened(opened)
         self._open_more()

@@ -11,8 +11,9 @@
 
 Called by `app.py`: opened before the first log is, closed after the last one. While the machine is
 up, a killed process loses nothing that it wrote. So records can only be missing when a process did
-not stop cleanly, did not wait for syncs, and the machine is not the same boot any more: then the
-data gets a new incarnation, and the controller no longer counts what the old one was known to hold.
+not stop cleanly, did not wait for syncs, and the machine is not the same boot any more; or when a
+log turns out to be damaged. Then the data gets a new incarnation, and the controller no longer
+counts what the old one was known to hold.
 A file that is not there was never written: a first start. One that is not whole tells nothing, and
 counts as a loss.
 """
@@ -28,7 +29,7 @@ from fluvio_protocol.record.checksum import crc32c
 from fluvio_spu.storage.data_file import LOG_SUFFIX
 from fluvio_spu.storage.disk import Disk
 from fluvio_spu.storage.durable_file import directory_of, replace_durably, sync_file
-from fluvio_spu.storage.errors import is_out_of_space, storage_error
+from fluvio_spu.storage.errors import StorageError, is_out_of_space, storage_error
 
 IDENTITY_FILE = ".identity"
 INCARNATION_MAX = (1 << 62) - 1
@@ -111,6 +112,41 @@ def open_data_folder(
     return OpenedDataFolder(now.incarnation, may_have_lost)
 
 
+class DataFolder:
+    """Which life of its data a running process has; another one begins when records were lost."""
+
+    def __init__(
+        self, disk: Disk, replica_dir: str, incarnation: int, new_incarnation: Callable[[], int]
+    ) -> None:
+        self._disk = disk
+        self._replica_dir = replica_dir
+        self._new_incarnation = new_incarnation
+        self.incarnation = incarnation
+
+    def begin_new_life(self, ended: int, reason: str) -> None:
+        """Records that others count on are lost, or will be: durably another incarnation from here.
+
+        ended: the incarnation that is over; when it is already, nothing is done
+        Raises OutOfStorage, StorageError.
+        """
+        if self.incarnation != ended:
+            return
+        try:
+            found = _read(self._disk, self._replica_dir)
+            if not isinstance(found, _Identity):
+                raise StorageError(f"{self._replica_dir}: nobody can tell whose data this is")
+            now = replace(found, incarnation=_checked(self._new_incarnation()))
+            _write(self._disk, self._replica_dir, now, is_there=True)
+        except OSError as error:
+            raise storage_error(error, f"noting a loss in {self._replica_dir}") from error
+        self.incarnation = now.incarnation
+        _log.warning(
+            "event=data_incarnation_began incarnation=%d may_have_lost=True reason=%s",
+            now.incarnation,
+            reason,
+        )
+
+
 def close_data_folder(disk: Disk, replica_dir: str, *, all_durable: bool = True) -> None:
     """Note a clean stop: everything that was acknowledged is on disk, whatever comes.
 
@@ -148,9 +184,7 @@ def _next_life(
             incarnation = found.incarnation
             inherited = unsynced
     if incarnation is None:
-        incarnation = new_incarnation()
-        if not 0 < incarnation <= INCARNATION_MAX:
-            raise ValueError(f"incarnation {incarnation} is not within 1 and {INCARNATION_MAX}")
+        incarnation = _checked(new_incarnation())
     return _Identity(
         incarnation,
         running=True,
@@ -158,6 +192,12 @@ def _next_life(
         inherited=inherited,
         boot_identity=boot_identity,
     )
+
+
+def _checked(incarnation: int) -> int:
+    if not 0 < incarnation <= INCARNATION_MAX:
+        raise ValueError(f"incarnation {incarnation} is not within 1 and {INCARNATION_MAX}")
+    return incarnation
 
 
 def _read(disk: Disk, replica_dir: str) -> _Identity | _NoIdentity:

@@ -17,7 +17,7 @@ verified, marks make the start flat, a full disk is not fatal.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fluvio_protocol.types import Offset
@@ -112,14 +112,22 @@ class Log:
         self._take_config(config)
 
     @classmethod
-    def open(cls, disk: Disk, directory: str, config: LogConfig) -> "Log":
+    def open(
+        cls,
+        disk: Disk,
+        directory: str,
+        config: LogConfig,
+        *,
+        losing: Callable[[str], None] = lambda _: None,
+    ) -> "Log":
         """Open the log of a directory, which is made when missing, and recover what is there.
 
         Slow when there is much to walk: run it in a worker thread. Look at `recovery` afterwards.
+        losing: told why records of this log are lost, before anything that shows it goes
         Raises StorageError when the disk does not let us; OutOfStorage when it is full.
         """
         try:
-            recovered = recover(disk, directory, config)
+            recovered = recover(disk, directory, config, losing=losing)
         except OSError as error:
             raise storage_error(error, f"opening {directory}") from error
         log = cls(disk, directory, config, recovered)

@@ -14,7 +14,7 @@ Invariant: a byte below the end of the log after opening was checked, or lies be
 matches the file, or is in a closed segment; the last two are checked when they are first read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -123,8 +123,14 @@ class _Findings:
     damaged: list[DamagedSegment] = field(default_factory=list)
 
 
-def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
-    """Open the log in a directory, which is made when missing. Raises OSError."""
+def recover(
+    disk: Disk, directory: str, config: LogConfig, *, losing: Callable[[str], None]
+) -> RecoveredLog:
+    """Open the log in a directory, which is made when missing.
+
+    losing: told why records are lost, before anything that shows it goes
+    Raises OSError, and what `losing` raises, with the files as they were.
+    """
     try:
         names = disk.list_directory(directory)
     except FileNotFoundError:
@@ -133,8 +139,10 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
     bases = sorted(_base_offsets(names))
     _sweep(disk, directory, names, bases)
     if not bases:
-        segment = Segment.create(disk, directory, config, 0)
         missing = _missing_below(disk, read_tail(disk, directory), end_offset=0)
+        if missing is not None:
+            losing(_missing_text(directory, missing))
+        segment = Segment.create(disk, directory, config, 0)
         return RecoveredLog(
             [segment],
             Offset(0),
@@ -149,11 +157,18 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
     closed = [
         _closed_segment(disk, directory, config, base, end, sizes) for base, end in pairwise(bases)
     ]
-    active, trusted, cut = _recover_active(disk, directory, config, bases[-1], checkpoint, findings)
+    active, trusted, cut = _recover_active(
+        disk, directory, config, bases[-1], checkpoint, findings, losing
+    )
     believed = _believed_below(disk, checkpoint if trusted else None)
     for segment in closed:
         if segment.end_offset > believed or segment.size_bytes == 0:
             _check_closed(segment, findings)
+    missing = _missing_below(disk, checkpoint, end_offset=active.end_offset)
+    if findings.damaged:
+        losing(f"{findings.damaged[0].file}: {findings.damaged[0].reason}")
+    elif missing is not None:
+        losing(_missing_text(directory, missing))
     high_watermark, stored = _high_watermark(
         disk, directory, checkpoint, start=bases[0], active=active
     )
@@ -165,7 +180,7 @@ def recover(disk: Disk, directory: str, config: LogConfig) -> RecoveredLog:
             findings.walked_bytes,
             cut,
             tuple(findings.damaged),
-            _missing_below(disk, checkpoint, end_offset=active.end_offset),
+            missing,
         ),
         _durable_point(checkpoint, start=bases[0], active=active),
         current=(
@@ -223,6 +238,10 @@ def _missing_below(
     return Offset(there) if there > end_offset else None
 
 
+def _missing_text(directory: str, missing_below: Offset) -> str:
+    return f"{directory}: records below {missing_below} were there once"
+
+
 def _believed_below(disk: Disk, checkpoint: TailCheckpoint | None) -> int:
     """Closed segments that end at or below this offset were whole when last written to."""
     if checkpoint is None:
@@ -273,6 +292,7 @@ def _recover_active(
     base: int,
     checkpoint: TailCheckpoint | None,
     findings: _Findings,
+    losing: Callable[[str], None],
 ) -> tuple[Segment, bool, CutTail | None]:
     """(the active segment, whether a mark was trusted, what was cut)."""
     file = DataFile.open(disk, segment_path(directory, base, LOG_SUFFIX), writable=True)
@@ -305,7 +325,7 @@ def _recover_active(
             index.note(offset - base, at, length)
             last_position, position, offset = at, at + length, next_offset
     except BadBatch as bad:
-        cut = _cut_off(disk, file, bad, size)
+        cut = _cut_off(disk, file, bad, size, losing)
         on_disk = None
     findings.walked_bytes += size - start
     segment.size_bytes = position
@@ -365,10 +385,13 @@ def _walked_index(segment: Segment, file: DataFile, mark: Mark, findings: _Findi
     return index
 
 
-def _cut_off(disk: Disk, file: DataFile, bad: BadBatch, size: int) -> CutTail:
+def _cut_off(
+    disk: Disk, file: DataFile, bad: BadBatch, size: int, losing: Callable[[str], None]
+) -> CutTail:
     """End a file before its first bad batch. Raises OSError, with the file as it was."""
     saved_as = None
     if finds_batch_behind(file, bad, size):
+        losing(f"{file.path}: {bad.reason}")
         saved_as = f"{file.path}.cut-{bad.position}"
         _copy(disk, file, saved_as, position=bad.position, end=size)
     file.truncate(bad.position)

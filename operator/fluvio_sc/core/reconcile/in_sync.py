@@ -11,28 +11,20 @@ from dataclasses import replace
 
 from fluvio_protocol.sc_private.in_sync import InSyncProposal, InSyncReplica
 from fluvio_protocol.types import UNKNOWN_INCARNATION, SpuId
-from fluvio_sc.core.actions import SetLeader, SetReplication
+from fluvio_sc.core.actions import SetReplication
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, min_in_sync_of
-from fluvio_sc.core.election import (
-    Election,
-    has_lost_data,
-    invalid_replicas,
-    is_unfit,
-    leader_problem,
-)
-from fluvio_sc.core.reconcile.leadership import set_leader
+from fluvio_sc.core.election import has_lost_data, leader_problem
 from fluvio_sc.core.replication_state import ReplicationState
 
 
-def in_sync_step(partition: StoredObject, state: ClusterState) -> SetLeader | SetReplication | None:
+def in_sync_step(partition: StoredObject, state: ClusterState) -> SetReplication | None:
     """The next change of the set, if there is one to make.
 
     While the leader cannot go on, the set stays: an election wants to know who was in it.
     """
     if leader_problem(partition, state) is None:
         step = (
-            _new_epoch_without_unfit(partition, state)
-            or _without_lost(partition, state)
+            _without_lost(partition, state)
             or _with_incarnations(partition, state)
             or _answer(partition, state)
         )
@@ -45,26 +37,6 @@ def in_sync_step(partition: StoredObject, state: ClusterState) -> SetLeader | Se
         reason = f"{len(replication.members)} in-sync replicas are enough"
         return _set(partition, changed, reason)
     return None
-
-
-def _new_epoch_without_unfit(partition: StoredObject, state: ClusterState) -> SetLeader | None:
-    """The leader begins a new epoch: only what an unfit replica tells under it can be believed."""
-    unfit = [
-        spu_id
-        for spu_id in partition.spec.replicas
-        if spu_id != partition.spec.leader and is_unfit(spu_id, partition, state)
-    ]
-    if not unfit:
-        return None
-    invalid = invalid_replicas(partition, state)
-    replication = partition.replication
-    staying = [member for member in replication.members if member.spu not in invalid]
-    changed = replication.with_members(staying, minimum=min_in_sync_of(partition), invalid=invalid)
-    election = Election(partition.spec.leader, changed, "the leader stays")
-    told = "; ".join(
-        f"spu {spu_id} is unfit: {state.unfit[spu_id, partition.uid].reason}" for spu_id in unfit
-    )
-    return set_leader(partition, state, election, told)
 
 
 def _without_lost(partition: StoredObject, state: ClusterState) -> SetReplication | None:
@@ -149,8 +121,6 @@ def proposal_problem(
             return f"spu {member.spu} is not online"
         if member.incarnation != state.incarnation_of(member.spu):
             return f"spu {member.spu} has other data by now"
-        if is_unfit(member.spu, partition, state):
-            return f"spu {member.spu} is unfit"
     return None
 
 

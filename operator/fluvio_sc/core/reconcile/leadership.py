@@ -6,7 +6,7 @@ Called by `reconcile/partition.py`, which performs one step after the other.
 from dataclasses import replace
 
 from fluvio_protocol.metadata.partition import PartitionResolution
-from fluvio_protocol.types import SpuId
+from fluvio_protocol.types import LeaderEpoch, SpuId
 from fluvio_sc.core.actions import SetLeader, SetReplication, WakeAt
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject
 from fluvio_sc.core.election import (
@@ -16,7 +16,6 @@ from fluvio_sc.core.election import (
     elect_in_sync,
     leader_problem,
     may_lead,
-    next_epoch,
     resignation_of,
 )
 
@@ -47,7 +46,7 @@ def set_leader(
     return SetLeader(
         partition.key,
         election.winner,
-        next_epoch(partition, state),
+        LeaderEpoch(partition.leader_epoch + 1),
         election.replication,
         status,
         f"{cause}, {election.reason}",
