@@ -331,7 +331,7 @@ def test_all_doors_were_found() -> None:
         *(0, 1, 1002, 1003, 1005, 1006, 1007, 1008)
     }
     assert {key for door, key in keys if door == "sc_private"} == {
-        *(1001, 1002, 2000, 2001, 2002, 2003, 2004)
+        *(1001, 1002, 2000, 2001, 2002, 2003, 2004, 2006)
     }
     assert {key for door, key in keys if door == "spu_private"} == {
         *(1, 2, 10, 11, 12, 13, 20, 21, 22)
