@@ -223,7 +223,7 @@ SM_API const regex_node *regex_read_either(int depth);
 
 /* One thing that may be repeated; of what may not, gives it with `is_anchor`. */
 SM_API const regex_node *regex_read_atom(int depth, bool *is_anchor) {
-    regex_class class = {.count = 0};
+    static regex_class class; /* too large for the stack in each of many groups */
     uint32_t at = regex_read_to, code;
     uint8_t byte = regex_at(at);
     *is_anchor = byte == '^' || byte == '$';
@@ -243,6 +243,7 @@ SM_API const regex_node *regex_read_atom(int depth, bool *is_anchor) {
         regex_read_to++;
         return inside;
     }
+    class.count = 0;
     if (byte == '*' || byte == '+' || byte == '?') {
         regex_fail(at, "there is nothing to repeat");
     } else if (byte == '{') {
