@@ -1,5 +1,6 @@
 """What the ready-made modules say when they refuse, what they hold, and that none is stale."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_parameters_are_those_that_it_is_said_to_take(name: str) -> None:
     said = str(info.value).split(" takes ")[1]
     taken = set() if said == "none" else set(said.split(","))
     assert taken == {one.name for one in ready_made.parameters(name)}
+
+
+def test_the_reference_says_what_they_take() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "ready-made-smartmodules.md").read_text()
+    said: dict[str, list[str]] = {}
+    for line in page.splitlines():
+        if row := re.match(
+            r"\| (?:`(?P<name>[a-z-]+)`)? ?\| [a-z_]*\ ?\| (?:`(?P<taken>\w+)`)?", line
+        ):
+            if row["name"]:
+                said[row["name"]] = []
+            elif row["taken"]:
+                said[list(said)[-1]].append(row["taken"])
+    assert said == {
+        name: [one.name for one in ready_made.parameters(name)] for name in ready_made.names()
+    }
 
 
 @pytest.mark.parametrize(
