@@ -325,7 +325,7 @@ async def test_a_batch_larger_than_a_segment_is_too_large(
         assert answer.error_code == ErrorStatus(ErrorCode.MESSAGE_TOO_LARGE)
 
 
-async def test_smart_modules_are_refused_and_nothing_is_stored(
+async def test_modules_that_cannot_be_fetched_are_refused_and_nothing_is_stored(
     spu: Any, client: Any, batch: Any, produce_message: Any
 ) -> None:
     plain = produce_message("t", batch("x"))
@@ -337,7 +337,7 @@ async def test_smart_modules_are_refused_and_nothing_is_stored(
     assert spu.replica().leo == 1
 
 
-async def test_a_topic_that_drops_duplicates_takes_nothing(
+async def test_a_topic_that_drops_duplicates_takes_nothing_without_its_module(
     spu: Any, client: Any, assignment: Any, batch: Any
 ) -> None:
     deduplication = Deduplication(

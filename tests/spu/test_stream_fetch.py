@@ -9,10 +9,6 @@ import pytest
 from fluvio_protocol.codec import decode_exact
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.topic import SegmentCleanup, TopicStorage
-from fluvio_protocol.spu_public.smart_module_invocation import (
-    PredefinedModule,
-    SmartModuleInvocation,
-)
 from fluvio_protocol.spu_public.stream_fetch import (
     OffsetUpdate,
     StreamFetchRequest,
@@ -212,19 +208,6 @@ async def test_a_partition_that_is_not_led_here(client: Any) -> None:
     assert response.stream_id == 0
     assert response.partition.error_code.error is ErrorCode.NOT_LEADER_FOR_PARTITION
     await client.assert_silent()
-
-
-async def test_smart_modules_are_refused_in_every_form(client: Any) -> None:
-    module = SmartModuleInvocation(wasm=PredefinedModule(name="m"))
-    for version, fields in (
-        (25, {"smartmodules": (module,)}),
-        (17, {"smartmodule": module}),
-        (17, {"wasm_module": b"\0asm"}),
-    ):
-        number = client.send(stream_request(**fields), version)
-        response = await client.receive_as(StreamFetchResponse, version, number)
-        code = response.partition.error_code.error
-        assert code is ErrorCode.SMART_MODULE_CHAIN_INIT_ERROR
 
 
 async def test_a_deleted_topic_ends_its_streams_with_the_reason(

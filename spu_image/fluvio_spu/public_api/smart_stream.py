@@ -164,6 +164,7 @@ class SmartStream(ConsumerStream):
                 offset=self._read_to,
                 begin_again=None if prepared.remembers else prepared.begin,
                 stopping=self._is_stopping,
+                one_by_one=prepared.one_by_one,
             )
             if self._closed:
                 run.close()

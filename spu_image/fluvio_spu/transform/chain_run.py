@@ -71,6 +71,8 @@ class ChainRun:
 
     begin_again: makes the same chain anew; None: it must not be, for its modules remember
     stopping:    whether the job should end early, looked at between parts
+    one_by_one:  no more than a record at a time: what is behind one that a later module fails at
+                 goes through the chain again, and modules that remember must not see it twice
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class ChainRun:
         offset: int,
         begin_again: Callable[[], EngineChain] | None,
         stopping: Callable[[], bool],
+        one_by_one: bool = False,
     ) -> None:
         self.chain = chain
         self._offset = offset
         self._begin_again = begin_again
         self._stopping = stopping
         self._part_max: int | None = None
+        self._one_by_one = one_by_one
         self._one_by_one_until = 0
         self._open: OpenBatch | None = None
         self._trap_count = 0
@@ -137,7 +141,7 @@ class ChainRun:
         base, count = batch.header.base_offset, batch.record_count
         first = max(self._offset - base, 0)
         end = count if self._part_max is None else min(count, first + self._part_max)
-        if self._offset < self._one_by_one_until:
+        if self._one_by_one or self._offset < self._one_by_one_until:
             end = first + 1
         output = self.chain.process(
             batch.part(first, end),

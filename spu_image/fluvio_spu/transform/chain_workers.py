@@ -14,7 +14,10 @@ Scheduling happens on the event loop thread; only the jobs themselves run elsewh
 """
 
 import asyncio
+import contextlib
 import logging
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+NICENESS = 5
 QUICK_S = 0.1
 """A job that takes no longer is quick. Most take a few milliseconds."""
 
@@ -165,7 +169,7 @@ class ChainWorkers:
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(
-                    self._worker_count, thread_name_prefix="smart-module"
+                    self._worker_count, thread_name_prefix="smart-module", initializer=_step_back
                 )
             standing = job.lane.standing
             self._running[standing] += 1
@@ -215,6 +219,12 @@ class ChainWorkers:
     def _dropped(self, job: _Job) -> None:
         job.lane.busy = False
         job.failed(ChainWorkersClosed("the SPU stops"))
+
+
+def _step_back() -> None:
+    """Let threads that serve everybody go first where there are more threads than processors."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T | None, Exception | None, float]:

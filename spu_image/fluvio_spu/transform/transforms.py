@@ -68,16 +68,19 @@ class _Stored:
 class PreparedChain:
     """Modules that were found and compiled, and how to make chains of them.
 
-    remembers: modules in it keep something from record to record
+    remembers:  modules in it keep something from record to record
+    one_by_one: and others behind them may fail: see `ChainRun`
     """
 
     def __init__(self, engine: Any, steps: tuple[EngineStep, ...], version: int) -> None:
         self._engine = engine
         self.steps = steps
         self._version = version
-        self.remembers = any(
+        remembering = [
             step.lookback is not None or step.module.kind == "aggregate" for step in steps
-        )
+        ]
+        self.remembers = any(remembering)
+        self.one_by_one = any(remembering[:-1])
 
     def begin(self) -> EngineChain:
         """A chain, its modules initialized; in a worker thread. Raises ChainRefused."""
