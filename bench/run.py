@@ -21,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import smart_modules
 from client import HELP_TARGET_MS, ClientScale, measure
 from fake_controller import FakeController, partition
 from processes import (
@@ -39,6 +40,7 @@ from processes import (
     load,
     pinned,
 )
+from smart_modules import SmartScale
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SLICE_BYTES = 1_048_890
@@ -68,6 +70,7 @@ class Scale:
     count: int
     warm_up_bytes: int
     client: ClientScale
+    smart: SmartScale
 
 
 FULL = Scale(
@@ -81,6 +84,7 @@ FULL = Scale(
     count=1000,
     warm_up_bytes=3 * GIB,
     client=ClientScale(rounds=5, starts=15, records=200_000, codec_s=1.0),
+    smart=SmartScale(rounds=5, log_bytes=64 * MIB, neighbour_records=500),
 )
 SMOKE = Scale(
     rounds=1,
@@ -93,6 +97,7 @@ SMOKE = Scale(
     count=100,
     warm_up_bytes=MIB,
     client=ClientScale(rounds=1, starts=1, records=1_000, codec_s=0.02),
+    smart=SmartScale(rounds=1, log_bytes=MIB, neighbour_records=5),
 )
 QUICK = Scale(
     rounds=3,
@@ -105,6 +110,7 @@ QUICK = Scale(
     count=1000,
     warm_up_bytes=1 * GIB,
     client=ClientScale(rounds=3, starts=5, records=50_000, codec_s=0.3),
+    smart=SmartScale(rounds=3, log_bytes=16 * MIB, neighbour_records=200),
 )
 
 
@@ -442,6 +448,34 @@ class Bench:
         self.controller.assign(keys)
         return serving - began, time.perf_counter() - serving
 
+    # ---- SmartModules ----
+
+    def smartmodules(self) -> None:
+        """Streams through modules, beside plain ones; a fresh SPU, since starts are timed."""
+        self._fresh_spu([])
+        keys = [partition(next(self.numbers)) for _ in range(4)]
+        self.controller.assign(keys)
+        numbers = [key.partition for key in keys]
+        self.report.title("SmartModules: from the request to the first answer")
+        self._smart_figures(smart_modules.start(self.spu, numbers[0]))
+        scale = self.scale.smart
+        self.report.title("SmartModules: a cached log, batches of 16 KiB, one stream")
+        for number, value_bytes in ((numbers[1], 100), (numbers[2], KIB)):
+            self._smart_figures(smart_modules.throughput(self.spu, number, value_bytes, scale))
+        self.report.title("SmartModules: latency of a filtered stream")
+        self._smart_figures(smart_modules.neighbours(self.spu, numbers[3], scale))
+        self._fresh_spu([])
+
+    def _smart_figures(self, figures: Iterator[smart_modules.Figure]) -> None:
+        for one in figures:
+            if one.other:
+                self.report.compare(
+                    one.name, one.unit, Series(one.other, one.ours), target=None,
+                    other=one.other_name,
+                )  # fmt: skip
+            else:
+                self.report.single(one.name, statistics.median(one.ours), one.unit)
+
     # ---- codec ----
 
     def codec(self) -> None:
@@ -486,7 +520,7 @@ def _human(size: int) -> str:
     return f"{size} B"
 
 
-MEASURES = ("produce", "latency", "consume", "memory", "restart", "codec", "client")
+MEASURES = ("produce", "latency", "consume", "memory", "restart", "codec", "client", "smartmodules")
 
 
 def main() -> None:

@@ -49,3 +49,11 @@ def test_the_client_is_measured_beside_others(tmp_path: Path) -> None:
     for name in (f"{way} {size} (k rec/s)" for way in ways[:2] for size in ("100 B", "1 KiB")):
         ours = both[name]["ours"][0] if isinstance(both[name], dict) else both[name]
         assert ours > 0
+
+
+def test_modules_are_measured_beside_plain_streams(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path / "figures.json", "smartmodules")
+    compared = {name for name, figure in figures.items() if isinstance(figure, dict)}
+    assert {name.split(",")[0] for name in compared} >= {"filter that keeps all"}
+    assert all(figures[name]["ratio"] > 0 for name in compared)
+    assert len(figures) - len(compared) >= 7
