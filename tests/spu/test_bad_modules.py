@@ -3,6 +3,7 @@ error to the client that brought it, and nobody else notices.
 """
 
 import gzip
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,17 @@ def resident_bytes() -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     raise AssertionError("the kernel does not tell RssAnon")
+
+
+async def test_a_stop_does_not_wait_for_a_module_that_never_ends(
+    spu_factory: Any, assignment: Any, batch: Any
+) -> None:
+    """The limit on its time is longer than that of the test."""
+    async with AsyncExitStack() as stack:
+        spu = await spu_factory.start(assignment(), stack=stack, smart_engine_call_ms_max=3_600_000)
+        client = await spu.client()
+        await client.produce("t", batch("1"))
+        await open_stream(client, module("endless"))
+        transforms = spu.app.transforms
+        while transforms._engine is None or not transforms._engine._running:
+            await spu.app.workers.call(lambda: None)

@@ -94,7 +94,7 @@ class SmartEngine:
                 self._running -= 1
 
     def close(self) -> None:
-        """No call begins any more. Those that run are ended by the next epochs."""
+        """No call begins any more, and those that run are ended. Waits for them."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -113,5 +113,7 @@ class SmartEngine:
                     self._is_asleep = False
                 if self._closed and not self._running:
                     return
-            time.sleep(TICK_MS / 1000)
+                is_closed = self._closed
+            if not is_closed:  # else the time of all calls runs out at once
+                time.sleep(TICK_MS / 1000)
             self.engine.increment_epoch()

@@ -152,12 +152,16 @@ class ChainWorkers:
         self.submit(lane, work, done, failed, is_trial=is_trial)
         return await result
 
-    async def close(self) -> None:
-        """Drop what has not begun, wait for the rest, and end the threads."""
+    def drop_queued(self) -> None:
+        """Begin nothing any more; what waits is told so."""
         self.closing = True
         for queue in self._queues.values():
             while queue:
                 self._dropped(queue.popleft())
+
+    async def close(self) -> None:
+        """Drop what has not begun, wait for the rest, and end the threads."""
+        self.drop_queued()
         await self._idle.wait()
         if self._pool is not None:
             self._pool.shutdown(wait=True)

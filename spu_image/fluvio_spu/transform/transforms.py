@@ -119,13 +119,14 @@ class Transforms:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End what runs, then the threads."""
+        """End what runs, modules in the middle of a call too, then the threads."""
         for task in tuple(self._running):
             task.cancel()
+        self.workers.drop_queued()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
         await self.workers.close()
         await self._tasks.__aexit__(kind, error, traceback)
-        if self._engine is not None:
-            self._engine.close()
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run what belongs to no connection."""
