@@ -146,13 +146,20 @@ class WasmHost:
 
     def __init__(self, code: bytes, *, version: int = NEWEST_VERSION) -> None:
         self.version = version
-        self.output: bytes | None = None
+        self._copied: list[bytes] = []
         self._store = wasmtime.Store(ENGINE)
         module = _compiled(code)
         linker = wasmtime.Linker(ENGINE)
         types = wasmtime.ValType.i32()
         copy_type = wasmtime.FuncType([types, types], [])
-        linker.define_func("env", "copy_records", copy_type, self._copy_records)
+        copied = self._copied  # not of `self`: an instance is to go when its test is over
+
+        def copy_records(caller: wasmtime.Caller, position: int, size: int) -> None:
+            memory = caller["memory"]
+            assert isinstance(memory, wasmtime.Memory)
+            copied[:] = [bytes(memory.read(caller, position, position + size))]
+
+        linker.define_func("env", "copy_records", copy_type, copy_records, access_caller=True)
         self._exports = linker.instantiate(self._store, module).exports(self._store)
         self.names = {one.name for one in module.exports}
         (self.kind,) = self.names & KIND_NUMBERS.keys()
@@ -162,8 +169,10 @@ class WasmHost:
         assert isinstance(memory, wasmtime.Memory)
         return memory
 
-    def _copy_records(self, position: int, size: int) -> None:
-        self.output = bytes(self._memory().read(self._store, position, position + size))
+    @property
+    def output(self) -> bytes | None:
+        """What the last call gave, None when it gave nothing."""
+        return self._copied[0] if self._copied else None
 
     @property
     def memory_bytes(self) -> int:
@@ -176,7 +185,7 @@ class WasmHost:
         assert isinstance(function, wasmtime.Func)
         position = alloc(self._store, len(data))
         self._memory().write(self._store, data, position)
-        self.output = None
+        self._copied.clear()
         code: int = function(self._store, position, len(data), self.version)
         return code
 
