@@ -1,4 +1,5 @@
-"""The wheel carries the chart and the definitions, though one is linked into the other."""
+"""The wheel carries the chart and the definitions, though one is linked into the other, and the
+SmartModules, though what is compiled is not in version control."""
 
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def test_it_has_each_definition_once_in_each_place(wheel: zipfile.ZipFile) -> No
         for name, content in found.items():
             assert content == (REPOSITORY / "crds" / Path(name).name).read_bytes()
     assert len(wheel.namelist()) == len(set(wheel.namelist()))
+
+
+def test_it_has_the_smart_modules_as_source_and_compiled(wheel: zipfile.ZipFile) -> None:
+    place = f"{BUNDLED}smartmodules/"
+    found = {name.removeprefix(place) for name in wheel.namelist() if name.startswith(place)}
+    sources = REPOSITORY / "smartmodules"
+    wanted = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
+    compiled = {f"wasm/{path.stem}.wasm" for path in (sources / "ready_made").glob("*.c")}
+    assert found == wanted | compiled
 
 
 def test_helm_takes_the_chart_that_it_has(
