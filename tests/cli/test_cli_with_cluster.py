@@ -267,6 +267,25 @@ def test_partition_list(local_cluster: Any, topic: str) -> None:
         assert [line for line in listed if line.startswith(f"  {topic} ")]
 
 
+def test_partitions_show_who_is_in_sync(local_cluster: Any, topic: str) -> None:
+    local_cluster.fluvio("produce", topic, stdin="a\nb\n")
+    listed = local_cluster.fluvio("partition", "list", "--topic", topic).stdout.splitlines()
+    assert listed[0].split("  ")[-3:] == ["EPOCH", "IN SYNC", "LAG "]
+    leader = listed[1].split()[2]
+    assert listed[1].split()[-3:] == ["1", f"[{leader}]", "0"]
+    as_fluvio_does = local_cluster.fluvio("partition", "list", "--compat").stdout
+    assert "EPOCH" not in as_fluvio_does
+    (found,) = json.loads(
+        local_cluster.fluvio("partition", "list", "--topic", topic, "-O", "json").stdout
+    )
+    assert found["replication"]["inSync"] == [int(leader)]
+    assert found["replication"]["leaderEpoch"] == 1
+    described = local_cluster.fluvio("partition", "describe", f"{topic}-0").stdout
+    for line in ("Leader Epoch:1", f"In Sync:[{leader}]", "Lag:0"):
+        assert line in described
+    assert described.splitlines()[-1].split() == [leader, "leader", "2", "2", "0", "yes"]
+
+
 def test_version_names_the_platform(local_cluster: Any) -> None:
     shown = json.loads(local_cluster.fluvio("version", "--json").stdout)
     assert shown["Fluvio Platform"] == "0.18.1 (local)"

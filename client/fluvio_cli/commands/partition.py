@@ -1,7 +1,7 @@
 """`fluvio partition`: list, describe, replicas, move, elect."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -22,11 +22,16 @@ from fluvio_cli.target import run_client
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
     from fluvio_client.objects import Partition
+    from fluvio_protocol.sc_public.replication import PartitionReplicas
+
+    ReplicasOf = Mapping[str, PartitionReplicas]
 
 HEADERS = (
     "TOPIC", "PARTITION", "LEADER", "MIRROR", "REPLICAS", "RESOLUTION", "SIZE", "BASE", "HW",
     "LEO", "LRS", "FOLLOWER OFFSETS",
 )  # fmt: skip
+REPLICATION_HEADERS = ("EPOCH", "IN SYNC", "LAG")
+"""Behind Fluvio's own, where the controller is ours."""
 
 
 @click.group("partition")
@@ -45,7 +50,8 @@ command.add_command(replica_moves.elect)
 @click.option(
     "--compat",
     is_flag=True,
-    help="Print LEO twice, with the columns behind it shifted, as Fluvio's own command does.",
+    help="Print what Fluvio's own command does: LEO twice with the columns behind it shifted, and "
+    "nothing of the in-sync set.",
 )
 @click.option("-t", "--topic", metavar="TOPIC", help="Only those of this topic.")
 @click.pass_context
@@ -54,23 +60,30 @@ def list_partitions(
 ) -> None:
     """Show all partitions, where they are and how far they have come."""
 
-    async def work(client: "Fluvio") -> list["Partition"]:
+    async def work(client: "Fluvio") -> "tuple[list[Partition], ReplicasOf]":
         if topic is not None:
             system_topic = (await client.admin.topics.get(topic)).spec.system
             listed = await client.admin.partitions.list(system=system_topic)
-            return [one for one in listed if one.topic == topic]
-        return await client.admin.partitions.list(system=system)
+            listed = [one for one in listed if one.topic == topic]
+        else:
+            listed = await client.admin.partitions.list(system=system)
+        return listed, {} if compat or not listed else await _replicas_of(client)
 
-    found = sorted(run_client(context, work), key=lambda one: split_name(one.name))
-    emit(
-        output,
-        [one.shape() for one in found],
-        kind="partitions",
-        empty="No partitions found",
-        table=lambda: format_columns(
-            [partition_row(one, compat=compat) for one in found], headers=HEADERS
-        ),
-    )
+    listed, replicas = run_client(context, work)
+    found = sorted(listed, key=lambda one: split_name(one.name))
+
+    def table() -> str:
+        rows = [partition_row(one, compat=compat) for one in found]
+        if not replicas:
+            return format_columns(rows, headers=HEADERS)
+        more = [replication_cells(replicas.get(one.name)) for one in found]
+        return format_columns(
+            [[*row, *cells] for row, cells in zip(rows, more, strict=True)],
+            headers=(*HEADERS, *REPLICATION_HEADERS),
+        )
+
+    shapes = [_shape(one, replicas.get(one.name)) for one in found]
+    emit(output, shapes, kind="partitions", empty="No partitions found", table=table)
 
 
 @command.command("describe")
@@ -80,12 +93,14 @@ def list_partitions(
 def describe(context: click.Context, *, name: str, output: OutputType) -> None:
     """Show one partition and its replicas."""
 
-    async def work(client: "Fluvio") -> "Partition":
-        return await client.admin.partitions.get(name)
+    async def work(client: "Fluvio") -> "tuple[Partition, ReplicasOf]":
+        found = await client.admin.partitions.get(name)
+        return found, await _replicas_of(client, name)
 
-    found = run_client(context, work)
+    found, known = run_client(context, work)
+    replication = known.get(found.name)
     if output is not OutputType.TABLE:
-        sys.stdout.write(format_data(output, [found.shape()], kind="partitions"))
+        sys.stdout.write(format_data(output, [_shape(found, replication)], kind="partitions"))
         return
     spec, status = found.spec, found.status
     lines = {
@@ -100,6 +115,15 @@ def describe(context: click.Context, *, name: str, output: OutputType) -> None:
         "Size": format_size(status.size),
         "Resolution": status.resolution.name.title().replace("_", ""),
     }
+    if replication is not None:
+        lag = replica_moves.lag_of(replication)
+        lines |= {
+            "Leader Epoch": str(replication.leader_epoch),
+            "In Sync": format_list(replication.in_sync),
+            "Min In Sync": str(replication.min_in_sync),
+            "Eligible": format_list(replication.eligible),
+            "Lag": "?" if lag is None else str(lag),
+        }
     rows = [[f"{key}:{value}"] for key, value in lines.items()]
     sys.stdout.write(format_columns([*rows, ["-" * 17]], margin=DESCRIBE_MARGIN))
     replicas = [
@@ -109,14 +133,46 @@ def describe(context: click.Context, *, name: str, output: OutputType) -> None:
             str(one.hw),
             str(one.leo),
             str(max(0, status.leader.leo - one.leo)),
+            *([] if replication is None else ["yes" if one.spu in replication.in_sync else "no"]),
         ]
         for one in (status.leader, *status.replicas)
     ]
-    sys.stdout.write(
-        format_columns(
-            replicas, headers=("SPU", "ROLE", "HW", "LEO", "BEHIND"), margin=DESCRIBE_TABLE_MARGIN
-        )
-    )
+    headers = ["SPU", "ROLE", "HW", "LEO", "BEHIND"]
+    if replication is not None:
+        headers.append("IN SYNC")
+    sys.stdout.write(format_columns(replicas, headers=headers, margin=DESCRIBE_TABLE_MARGIN))
+
+
+async def _replicas_of(client: "Fluvio", *names: str) -> "ReplicasOf":
+    """By partition; nothing where the controller does not know such questions."""
+    from fluvio_client.errors import NotChangeable
+
+    try:
+        return {str(one.key): one for one in await client.admin.replicas.describe(*names)}
+    except NotChangeable:
+        return {}
+
+
+def _shape(found: "Partition", replication: "PartitionReplicas | None") -> dict[str, object]:
+    """For machines: what Fluvio's own command gives, and the replication of it behind that."""
+    shape: dict[str, object] = dict(found.shape())
+    if replication is not None:
+        said = replica_moves.shape_of(replication)
+        del said["name"]
+        shape["replication"] = said
+    return shape
+
+
+def replication_cells(found: "PartitionReplicas | None") -> list[str]:
+    """Epoch, in-sync set and lag; empty for a partition that is just being made."""
+    if found is None:
+        return ["", "", ""]
+    lag = replica_moves.lag_of(found)
+    return [
+        str(found.leader_epoch),
+        format_list(found.in_sync),
+        "?" if lag is None else str(lag),
+    ]
 
 
 def split_name(name: str) -> tuple[str, int]:

@@ -55,7 +55,7 @@ def show_replicas(context: click.Context, *, names: tuple[str, ...], output: Out
     found = run_client(context, work)
     emit(
         output,
-        [_shape(one) for one in found],
+        [shape_of(one) for one in found],
         kind="replicas",
         empty="No partitions found",
         table=lambda: format_columns([_row(one) for one in found], headers=REPLICA_HEADERS),
@@ -199,7 +199,7 @@ def _spus(spus: Sequence[int]) -> str:
     return ",".join(str(spu) for spu in spus)
 
 
-def _lag(one: "PartitionReplicas") -> int | None:
+def lag_of(one: "PartitionReplicas") -> int | None:
     """Records that the slowest follower lacks; None when it is not known."""
     ends = {status.spu: status.leo for status in one.offsets}
     leader = ends.get(one.leader, -1)
@@ -210,7 +210,7 @@ def _lag(one: "PartitionReplicas") -> int | None:
 
 
 def _row(one: "PartitionReplicas") -> list[str]:
-    lag = _lag(one)
+    lag = lag_of(one)
     return [
         str(one.key),
         str(one.leader),
@@ -224,7 +224,8 @@ def _row(one: "PartitionReplicas") -> list[str]:
     ]
 
 
-def _shape(one: "PartitionReplicas") -> dict[str, object]:
+def shape_of(one: "PartitionReplicas") -> dict[str, object]:
+    """For machines."""
     return {
         "name": str(one.key),
         "leader": one.leader,
@@ -233,7 +234,7 @@ def _shape(one: "PartitionReplicas") -> dict[str, object]:
         "inSync": list(one.in_sync),
         "eligible": list(one.eligible),
         "minInSync": one.min_in_sync,
-        "lag": _lag(one),
+        "lag": lag_of(one),
         "target": list(one.target),
         "original": list(one.original),
         "leaving": list(one.leaving),

@@ -2,6 +2,7 @@
 and the smoke run of line 84."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def test_an_exported_profile_is_a_profile(
 def test_a_smoke_run_with_everything_at_once(
     fluvio: Any, make_topic: Callable[..., str], new_name: Callable[[], str], tmp_path: Path
 ) -> None:
-    topic, name = make_topic("-p", "2"), new_name()
+    topic, name = make_topic("-p", "2", "-r", "2"), new_name()
     file = tmp_path / "format.yaml"
     file.write_text(TABLE_FORMAT.format(name=name))
     fluvio("table-format", "create", "--config", str(file))
@@ -137,6 +138,18 @@ def test_a_smoke_run_with_everything_at_once(
         assert value.startswith(f"{topic}/{number:04}/")
         assert len(value) == 100 + number
     assert len(shown) == len(values)
-    listed = json.loads(fluvio("partition", "list", "-O", "json"))
-    mine = [one["status"] for one in listed if one["name"].startswith(f"{topic}-")]
+    deadline_s = time.monotonic() + 20  # the followers tell how far they are every now and then
+    while True:
+        listed = json.loads(fluvio("partition", "list", "-O", "json"))
+        mine = [one["status"] for one in listed if one["name"].startswith(f"{topic}-")]
+        behind = [
+            replica
+            for one in mine
+            for replica in one["replicas"]
+            if (replica["hw"], replica["leo"]) != (one["leader"]["leo"], one["leader"]["leo"])
+        ]
+        if not behind or time.monotonic() > deadline_s:
+            break
     assert [one["resolution"] for one in mine] == ["Online", "Online"]
+    assert [len(one["replicas"]) for one in mine] == [1, 1]
+    assert behind == []

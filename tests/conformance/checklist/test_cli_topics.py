@@ -231,11 +231,11 @@ def test_segments_roll_without_errors(
     assert [line for line in told if re.search(r"(?i)error|warning", line)] == []
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize(("count", "replicas"), [(1, 1), (2, 1), (5, 1), (1, 2), (5, 2)])
 def test_lines_of_a_file_take_turns(
-    fluvio: Any, make_topic: Callable[..., str], tmp_path: Path, count: int
+    fluvio: Any, make_topic: Callable[..., str], tmp_path: Path, count: int, replicas: int
 ) -> None:
-    name = make_topic("-p", str(count))
+    name = make_topic("-p", str(count), "-r", str(replicas))
     file = tmp_path / "lines"
     file.write_text("".join(f"line {number}\n" for number in range(2 * count)))
     fluvio("produce", name, "--file", str(file))
