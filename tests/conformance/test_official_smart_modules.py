@@ -1,5 +1,7 @@
 """The official client sends SmartModules, by path, and reads what the SPU makes of records."""
 
+import gc
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,13 @@ from fluvio import ConsumerConfig, Offset, SmartModuleKind
 pytestmark = pytest.mark.cluster
 
 MODULES = Path(__file__).parents[1] / "spu" / "modules"
+
+
+@pytest.fixture(autouse=True)
+def _iterators_end_where_they_began() -> Iterator[None]:
+    """One that raised is part of a cycle, and the binding complains if another thread frees it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +34,22 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         return str(path)
 
     return compiled
+
+
+@pytest.fixture
+def stored(admin: Any, module: Any) -> Iterator[Callable[[str], str]]:
+    """Stores a module in the cluster under a name of its own."""
+    names: list[str] = []
+
+    def create(file_name: str) -> str:
+        name = f"m-{uuid.uuid4()}"
+        admin.create_smartmodule(name, module(file_name), False)
+        names.append(name)
+        return name
+
+    yield create
+    for name in names:
+        admin.delete_smartmodule(name)
 
 
 @pytest.fixture
@@ -129,3 +154,29 @@ def test_a_bad_module_is_an_error_and_harms_nobody_else(
     assert text in failure(consume(topic, module(name)))
     assert [value for _, value in seen(consume(topic, module("odd")))] == ["1", "3"]
     assert [value for _, value in seen(consume(topic))] == ["1", "2", "3"]
+
+
+def test_a_stored_module_is_used_by_its_name(
+    client: Any, new_topic: Callable[..., str], module: Any, stored: Any
+) -> None:
+    topic = new_topic()
+    fill(client, topic, ["1", "2", "3"])
+    name = stored("odd")
+    for _ in range(2):
+        config = ConsumerConfig()
+        config.disable_continuous()
+        config.smartmodule(name=name)
+        records = client.partition_consumer(topic, 0).stream_with_config(Offset.beginning(), config)
+        assert [value for _, value in seen(records)] == ["1", "3"]
+
+
+def test_a_name_that_nothing_is_stored_under_is_said(
+    client: Any, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    fill(client, topic, ["1"])
+    config = ConsumerConfig()
+    config.disable_continuous()
+    config.smartmodule(name="nothing-like-it")
+    records = client.partition_consumer(topic, 0).stream_with_config(Offset.beginning(), config)
+    assert "nothing-like-it" in failure(records)

@@ -6,6 +6,7 @@
 | 2002 | ReplicaRemoved      | `SpuSession.replica_removed`     |
 | 2003 | ProposeInSync       | `SpuSession.in_sync_proposed`    |
 | 2004 | ResignLeadership    | `SpuSession.leadership_resigned` |
+| 2006 | FetchSmartModuleRequest | `SpuSession.module_asked_for` |
 
 An SPU has one session, the newest: an older one is closed, because its peer is dead or mistaken.
 """
@@ -17,6 +18,7 @@ from fluvio_sc.controller import Controller
 from fluvio_sc.core.cluster_state import StoredObject
 from fluvio_sc.core.replica_assignment import assignment_of
 from fluvio_sc.memory_store import MemoryStore
+from fluvio_sc.private_api.smart_modules import SmartModuleShelf
 from fluvio_sc.private_api.spu_session import SpuSession
 from fluvio_socket.connection import Connection
 
@@ -30,6 +32,7 @@ class PrivateService:
         self.controller = controller
         self.memory_store = memory_store
         self.timings = timings
+        self.smart_modules = SmartModuleShelf(memory_store)
         self._sessions: dict[SpuId, SpuSession] = {}
         self._assignments: dict[str, tuple[StoredObject, ReplicaAssignment]] = {}
 

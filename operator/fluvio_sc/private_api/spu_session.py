@@ -35,6 +35,7 @@ from fluvio_protocol.sc_private.register import (
     RegisterSpuResponse,
 )
 from fluvio_protocol.sc_private.replica_status import ReplicaRemoved, ReplicaStatusReport
+from fluvio_protocol.sc_private.smart_module import FetchSmartModuleRequest
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment, UpdateReplicas
 from fluvio_protocol.sc_private.update_spu import UpdateSpus
 from fluvio_protocol.types import SpuId
@@ -108,6 +109,9 @@ class SpuSession:
                 self.in_sync_proposed(self._spu_id, decode(ProposeInSync, reader, 0))
             case ResignLeadership.api_key:
                 self.leadership_resigned(self._spu_id, decode(ResignLeadership, reader, 0))
+            case FetchSmartModuleRequest.api_key:
+                asked = decode(FetchSmartModuleRequest, reader, 0)
+                self.module_asked_for(asked, header.correlation_id)
             case unknown:
                 raise RemoteProtocolError(f"unknown request {unknown} at the private door")
 
@@ -163,6 +167,10 @@ class SpuSession:
         """Leaderships that the SPU gives up."""
         self._service.controller.spu_heard(spu_id, self._number)
         self._service.controller.leadership_resigned(spu_id, self._number, request.resignations)
+
+    def module_asked_for(self, request: FetchSmartModuleRequest, correlation_id: int) -> None:
+        """A SmartModule that a client of the SPU wants to use."""
+        self._answer(self._service.smart_modules.answer(request), correlation_id)
 
     def _refusal(self, request: RegisterSpuRequest) -> str | None:
         if self._spu_id is not None:

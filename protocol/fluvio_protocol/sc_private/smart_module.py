@@ -15,7 +15,7 @@ from fluvio_protocol.codec import Message, field, message
 FETCH_CORRELATION_BIT = 1 << 30
 
 SMART_MODULE_SIZE_BYTES_MAX = 16 << 20
-"""Of the code, unpacked."""
+"""Of the code as it is stored."""
 
 
 @message()
@@ -23,7 +23,7 @@ class FetchSmartModuleResponse(Message):
     """The module, or why not."""
 
     error_code: ErrorStatus = field(default=SUCCESS, about="success, or 6001 with the name")
-    hash: bytes = field(default=b"", about="SHA-256 of the code, unpacked")
+    hash: bytes = field(default=b"", about="SHA-256 of the code as it is stored")
     code: bytes = field(default=b"", about="wasm, perhaps in gzip; empty when the hash is known")
 
 
