@@ -153,17 +153,22 @@ def _fluvio(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def cluster(directory: Path) -> Iterator[str]:
-    """A local cluster with one SPU, gone afterwards; the address of its controller."""
+def cluster(directory: Path, *, spu_count: int = 1) -> Iterator[str]:
+    """A local cluster, gone afterwards; the address of its controller."""
     data = ("--data-dir", str(directory / "data"))
     for attempt in range(START_ATTEMPTS):
-        base = _free_ports(4)
-        address = f"127.0.0.1:{base + 2}"
+        base = _free_ports(10 * spu_count + 4)
+        address, private = (f"127.0.0.1:{base + 10 * spu_count + n}" for n in range(2))
         with pinned(SERVER_CORES), _profile(directory):
             result = _fluvio(
-                *("cluster", "start", "--local", "--spu", "1", "--skip-checks", *data),
+                *("cluster", "start", "--local", "--spu", str(spu_count), "--skip-checks", *data),
                 *("--log-dir", str(directory / "log"), "--spu-port-base", str(base)),
-                *("--sc-pub-addr", address, "--sc-priv-addr", f"127.0.0.1:{base + 3}"),
+                *(
+                    "--sc-pub-addr",
+                    address,
+                    "--sc-priv-addr",
+                    private,
+                ),
             )
             try:
                 if result.returncode == 0:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import replication
 import smart_modules
 from client import HELP_TARGET_MS, ClientScale, measure
 from fake_controller import FakeController, partition
@@ -40,6 +41,7 @@ from processes import (
     load,
     pinned,
 )
+from replication import ReplicationScale
 from smart_modules import SmartScale
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -71,6 +73,7 @@ class Scale:
     warm_up_bytes: int
     client: ClientScale
     smart: SmartScale
+    replication: ReplicationScale
 
 
 FULL = Scale(
@@ -85,6 +88,9 @@ FULL = Scale(
     warm_up_bytes=3 * GIB,
     client=ClientScale(rounds=5, starts=15, records=200_000, codec_s=1.0),
     smart=SmartScale(rounds=5, log_bytes=64 * MIB, neighbour_records=500),
+    replication=ReplicationScale(
+        rounds=3, records=1000, load_s=3.0, catch_up_bytes=256 * MIB, failovers=5
+    ),
 )
 SMOKE = Scale(
     rounds=1,
@@ -98,6 +104,7 @@ SMOKE = Scale(
     warm_up_bytes=MIB,
     client=ClientScale(rounds=1, starts=1, records=1_000, codec_s=0.02),
     smart=SmartScale(rounds=1, log_bytes=MIB, neighbour_records=5),
+    replication=ReplicationScale(rounds=1, records=5, load_s=0.1, catch_up_bytes=MIB, failovers=1),
 )
 QUICK = Scale(
     rounds=3,
@@ -111,6 +118,9 @@ QUICK = Scale(
     warm_up_bytes=1 * GIB,
     client=ClientScale(rounds=3, starts=5, records=50_000, codec_s=0.3),
     smart=SmartScale(rounds=3, log_bytes=16 * MIB, neighbour_records=200),
+    replication=ReplicationScale(
+        rounds=1, records=300, load_s=1.0, catch_up_bytes=64 * MIB, failovers=2
+    ),
 )
 
 
@@ -457,16 +467,23 @@ class Bench:
         self.controller.assign(keys)
         numbers = [key.partition for key in keys]
         self.report.title("SmartModules: from the request to the first answer")
-        self._smart_figures(smart_modules.start(self.spu, numbers[0]))
+        self._figures(smart_modules.start(self.spu, numbers[0]))
         scale = self.scale.smart
         self.report.title("SmartModules: a cached log, batches of 16 KiB, one stream")
         for number, value_bytes in ((numbers[1], 100), (numbers[2], KIB)):
-            self._smart_figures(smart_modules.throughput(self.spu, number, value_bytes, scale))
+            self._figures(smart_modules.throughput(self.spu, number, value_bytes, scale))
         self.report.title("SmartModules: latency of a filtered stream")
-        self._smart_figures(smart_modules.neighbours(self.spu, numbers[3], scale))
+        self._figures(smart_modules.neighbours(self.spu, numbers[3], scale))
         self._fresh_spu([])
 
-    def _smart_figures(self, figures: Iterator[smart_modules.Figure]) -> None:
+    def replication(self) -> None:
+        """Records that several SPUs have to hold, beside the same with one."""
+        self.spu.stop()
+        self.report.title("Replication: a local cluster of three SPUs, committed records")
+        self._figures(replication.measure(self.directory, self.scale.replication))
+        self._fresh_spu([])
+
+    def _figures(self, figures: Iterator[smart_modules.Figure]) -> None:
         for one in figures:
             if one.other:
                 self.report.compare(
@@ -520,7 +537,10 @@ def _human(size: int) -> str:
     return f"{size} B"
 
 
-MEASURES = ("produce", "latency", "consume", "memory", "restart", "codec", "client", "smartmodules")
+MEASURES = (
+    "produce", "latency", "consume", "memory", "restart", "codec", "client", "smartmodules",
+    "replication",
+)  # fmt: skip
 
 
 def main() -> None:
