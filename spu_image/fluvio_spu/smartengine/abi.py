@@ -105,16 +105,27 @@ def encode_params(params: Mapping[str, str], lookback: Lookback | None, version:
     return b"".join(parts)
 
 
-def decode_output(content: bytes, *, is_aggregate: bool, version: int) -> GuestOutput:
-    """Of a transform. Raises RemoteProtocolError for anything but a whole output."""
+def decode_output(
+    content: bytes, *, is_aggregate: bool, version: int, records_size: int | None = None
+) -> GuestOutput:
+    """Of a transform. Raises RemoteProtocolError for anything but a whole output.
+
+    records_size: of the record count and the records, by somebody who has checked them; negative
+                  when they are none
+    """
     if len(content) < _COUNT.size:
         raise RemoteProtocolError(f"an output of {len(content)} bytes")
     (count,) = _COUNT.unpack_from(content)
     if count < 0:
         raise RemoteProtocolError(f"{count} records")
-    end = _end_of_records(content, count)
-    # Also what a client could not decode, or an SPU must not store.
-    decode_records(content[:end], _COUNT.size, count)
+    if records_size is None or records_size < 0:
+        end = _end_of_records(content, count)
+        # Also what a client could not decode, or an SPU must not store.
+        decode_records(content[:end], _COUNT.size, count)
+        if records_size is not None:
+            raise RemoteProtocolError(f"{count} records, at least one of which is none")
+    else:
+        end = records_size
     reader = Reader(content, end)
     tag = reader.take(1)[0]
     if tag > 1:

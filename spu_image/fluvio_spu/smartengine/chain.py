@@ -292,7 +292,10 @@ class Chain:
             raise GuestFailed(abi.meaning_of(code))
         try:
             found = abi.decode_output(
-                output, is_aggregate=link.module.is_aggregate, version=link.version
+                output,
+                is_aggregate=link.module.is_aggregate,
+                version=link.version,
+                records_size=link.instance.records_size,
             )
         except RemoteProtocolError as error:
             raise GuestFailed(f"what it gave is no list of records: {error}") from None

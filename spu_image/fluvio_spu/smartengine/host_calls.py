@@ -60,6 +60,7 @@ class QuickCalls:
 
     def __init__(self, store: wasmtime.Store) -> None:
         bindings = wasmtime._bindings
+        self._store = store  # whose end would end the context
         self._call = bindings._wasmtime_func_call_unchecked
         self._data = bindings._wasmtime_memory_data
         self._data_size = bindings._wasmtime_memory_data_size

@@ -24,6 +24,7 @@ from fluvio_spu.smartengine.errors import (
 )
 from fluvio_spu.smartengine.host_calls import HostCalls, host_calls
 from fluvio_spu.smartengine.module import COPY_RECORDS, INITIALIZE, WASI_MODULE, SmartModule
+from fluvio_spu.smartengine.record_check import NO_RECORDS, RecordCheck
 
 OUTPUT_BYTES_MAX = 64 << 20
 """What one call may give."""
@@ -96,13 +97,18 @@ class ChainStore:
 
 
 class Instance:
-    """See the module. name: for messages. Raises SmartModuleRefused when it cannot be made."""
+    """See the module. Raises SmartModuleRefused when it cannot be made.
+
+    name:         for messages
+    records_size: bytes of the records in what its transform gave last, see `RecordCheck`
+    """
 
     def __init__(self, chain: ChainStore, module: SmartModule, name: str) -> None:
         self._chain = chain
         self._calls = chain.calls
         self.module = module
         self.name = name
+        self.records_size = NO_RECORDS
         try:
             own = wasmtime.Instance(chain.store, chain.engine.load_own(_NOTE_WAT), [])
             found = own.exports(chain.store)
@@ -113,6 +119,7 @@ class Instance:
                 exports = made.exports(chain.store)
                 self.memory = _memory(exports, "memory")
                 chain.memories.append(self.memory)
+                self._check = RecordCheck(chain.engine, chain.store, chain.calls, self.memory)
                 if module.has_initialize:
                     chain.prepare(self.memory)
                     chain.calls.call(_function(exports, INITIALIZE), ())
@@ -148,9 +155,9 @@ class Instance:
         calls.write(self._note, 0, _NOTHING)
         arguments = (position, size, version) if self.module.takes_version else (position, size)
         code = calls.call(functions[name], arguments)
-        return code, self._output()
+        return code, self._output(is_transform=name == self.module.kind)
 
-    def _output(self) -> bytes:
+    def _output(self, *, is_transform: bool) -> bytes:
         calls, memory = self._calls, self.memory
         note = calls.read(self._note, 0, _NOTE_SIZE)
         if note == _NOTHING:
@@ -162,6 +169,8 @@ class Instance:
         if position + size > calls.size(memory):
             raise GuestFailed(f"it gave {size} bytes at {position}, outside of its memory")
         output = calls.read(memory, position, size)
+        if is_transform:
+            self.records_size = self._check.records_size(position, size)
         dealloc = self._functions.get("dealloc")
         if dealloc is not None and size:
             calls.call(dealloc, (position, size))

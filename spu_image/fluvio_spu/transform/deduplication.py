@@ -177,7 +177,7 @@ class Deduplicator:
 
     def _discard(self) -> None:
         chain, self._chain = self._chain, None
-        if chain is not None:
+        if chain is not None and not self._lane.busy:  # else a thread is in it, and the last to go
             chain.close()
 
 
