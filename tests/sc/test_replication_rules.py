@@ -31,6 +31,7 @@ from fluvio_sc.core.observation import (
     observe_resignations,
 )
 from fluvio_sc.core.reconcile import RECONCILERS
+from fluvio_sc.core.reconcile.leadership import set_successor
 from fluvio_sc.core.reconcile.replica_move import begin_move, cancel_move
 from fluvio_sc.core.reconcile.topic import create_topic
 from fluvio_sc.core.replication_state import ReplicationState, effective_min_in_sync
@@ -482,11 +483,26 @@ def test_nobody_is_elected_whose_data_is_not_known_yet(make_scene: MakeScene) ->
 
 
 @pytest.mark.parametrize(("successor", "leader"), [(3, 3), (-1, 2), (4, 2), (2, 2)])
-def test_who_resigns_stays_in_sync(make_scene: MakeScene, successor: int, leader: int) -> None:
+def test_who_resigns_by_itself_is_not_waited_for(
+    make_scene: MakeScene, successor: int, leader: int
+) -> None:
     scene = make_scene(1, 2, 3, 4, in_sync=(1, 2, 3))
     scene.resign(successor)
     assert (scene.leader, scene.partition.leader_epoch) == (leader, 2)
-    assert scene.sets == ({1, 2, 3}, set())
+    assert scene.sets == ({2, 3}, set())
+
+
+def test_below_the_minimum_it_stays_eligible(make_scene: MakeScene) -> None:
+    scene = make_scene(1, 2, minimum=2, in_sync=(1, 2))
+    scene.resign(2)
+    assert (scene.leader, scene.sets) == (2, ({2}, {1}))
+
+
+def test_who_hands_over_when_asked_stays_in_sync(make_scene: MakeScene) -> None:
+    scene = make_scene(1, 2, 3, in_sync=(1, 2, 3))
+    scene.do(set_successor(scene.partition, SpuId(3), "test"))
+    scene.resign(3)
+    assert (scene.leader, scene.sets) == (3, ({1, 2, 3}, set()))
 
 
 def test_a_leader_that_names_itself_gets_an_epoch_of_its_own(make_scene: MakeScene) -> None:
@@ -521,6 +537,7 @@ def test_the_preferred_leader_returns_after_a_while(make_scene: MakeScene) -> No
     delay_ms = scene.state.timings.preferred_leader_delay_ms
     scene.resign()
     assert scene.leader == 2
+    scene.propose(1, 2)
     scene.now_ms += delay_ms - 1
     scene.settle()
     assert scene.replication.successor is None
@@ -543,6 +560,7 @@ def test_the_preferred_leader_returns_after_a_while(make_scene: MakeScene) -> No
 def test_a_successor_that_cannot_take_over_is_withdrawn(make_scene: MakeScene, how: str) -> None:
     scene = make_scene(1, 2, 3, in_sync=(1, 2, 3))
     scene.resign()
+    scene.propose(1, 2, 3)
     scene.now_ms += scene.state.timings.preferred_leader_delay_ms
     scene.settle()
     assert scene.replication.successor == 1
@@ -596,6 +614,7 @@ def test_a_move_is_cancelled_by_handing_back(make_scene: MakeScene) -> None:
     scene.propose(1, 2, 3)
     scene.resign(3)
     assert scene.leader == 3
+    scene.propose(1, 2, 3)
     scene.do(cancel_move(scene.partition, "test"))
     scene.settle()
     assert scene.replication.successor == 1

@@ -110,15 +110,26 @@ def elect(partition: StoredObject, state: ClusterState) -> Election | None:
 
 
 def elect_in_sync(
-    partition: StoredObject, state: ClusterState, preferred: SpuId | None = None
+    partition: StoredObject,
+    state: ClusterState,
+    preferred: SpuId | None = None,
+    *,
+    leader_stays: bool = True,
 ) -> Election | None:
-    """Another in-sync replica; the present leader stays in the set."""
+    """Another in-sync replica.
+
+    leader_stays: whether the present leader stays in the set; the next one then waits for it
+    """
     replication, leader = partition.replication, partition.spec.leader
     winner = _first(partition, replication.members, state, other_than=leader, first=preferred)
     if winner is None:
         return None
     invalid = invalid_replicas(partition, state)
-    staying = [member for member in replication.members if member.spu not in invalid]
+    staying = [
+        member
+        for member in replication.members
+        if member.spu not in invalid and (leader_stays or member.spu != leader)
+    ]
     minimum = min_in_sync_of(partition)
     changed = replication.with_members(staying, minimum=minimum, invalid=invalid)
     return _election(winner.spu, changed, f"spu {winner.spu} is in sync")

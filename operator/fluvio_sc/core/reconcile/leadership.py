@@ -31,7 +31,9 @@ def leadership_step(partition: StoredObject, state: ClusterState) -> SetLeader |
         cause = f"spu {partition.spec.leader} has started again"
         return set_leader(partition, state, elect_again(partition), cause)
     if resignation is not None:
-        election = elect_in_sync(partition, state, resignation.successor)
+        # Of its own accord it stops, or cannot write: nobody is to wait until it follows.
+        was_asked = partition.replication.successor == resignation.successor
+        election = elect_in_sync(partition, state, resignation.successor, leader_stays=was_asked)
         if election is not None:
             cause = f"spu {partition.spec.leader} hands over"
             return set_leader(partition, state, election, cause)
