@@ -2,6 +2,7 @@
 so that the tests are about what the SPU does around it; modules are named in place of their code.
 """
 
+import asyncio
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ from fluvio_protocol.spu_public.stream_fetch import (
     UpdateOffsetsRequest,
 )
 from fluvio_protocol.types import Offset, PartitionId
+from fluvio_spu import app
 from fluvio_spu.transform import transforms
 from fluvio_spu.transform.invocations import STEPS_MAX
 
@@ -103,6 +105,7 @@ class PythonChain:
         self.seen: set[bytes] = set()
         self.shown: list[str] = []
         self.closed = False
+        self.closed_within: bool | None = None
 
     def looks_back(self, step: int) -> bool:
         return bool(self.steps[step].lookback is not None)
@@ -114,6 +117,10 @@ class PythonChain:
             if value == b"bad":
                 status = ErrorStatus(ErrorCode.SMART_MODULE_LOOK_BACK_ERROR, ("bad",))
                 raise SmartModuleRefused(status)
+            if value == b"wait":
+                self.engine.at_gate.release()
+                self.engine.gate.wait()
+                self.closed_within = self.closed
             self.seen.add(value)
             self.shown.append(value.decode())
 
@@ -752,6 +759,30 @@ async def test_who_waits_for_a_deleted_partition_is_answered(
     engine.gate.set()
     numbers = {(await client.receive())[0] for _ in range(2)}
     assert numbers == {first, second}
+
+
+async def test_a_stop_does_not_close_a_chain_that_a_thread_is_in(
+    spu_factory: Any,
+    controller: Any,
+    deduplicated: Any,
+    batch: Any,
+    engine: PythonEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "ANSWER_PATIENCE_S", 0.0)
+    async with AsyncExitStack() as stack:
+        spu = await start_deduplicating(spu_factory, controller, deduplicated, stack=stack)
+        await (await spu.client()).produce("t", batch("wait"))
+    async with AsyncExitStack() as stack:
+        spu = await start_deduplicating(spu_factory, controller, deduplicated, stack=stack)
+        (await spu.client()).send(*produce_of(batch("x")))
+        await spu.app.workers.call(engine.at_gate.acquire)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stack.aclose())
+            while not spu.app.transforms.workers.closing:
+                await spu.app.workers.call(lambda: None)
+            engine.gate.set()
+    assert engine.chains[-1].closed_within is False
 
 
 def produce_of(records: bytes) -> tuple[ProduceRequest, int]:
