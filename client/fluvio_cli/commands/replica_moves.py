@@ -27,6 +27,10 @@ LOOK_AGAIN_S = 0.3
 REPLICA_HEADERS = (
     "PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "ELIGIBLE", "MIN", "LAG", "MOVING TO",
 )  # fmt: skip
+_STILL_MOVING = (
+    "the replicas go on moving: fluvio partition replicas shows how far they are, "
+    "fluvio partition move NAME --cancel brings them back"
+)
 MOVE_HEADERS = ("PARTITION", "FROM", "TO", "REASON")
 
 
@@ -172,7 +176,11 @@ def _carry_out(
             names = {str(one.key) for one in found if _moves(one) and concerns(one)}
             names |= {str(one.key) for one in moves}
             if names:
-                await _until_moved(client, names)
+                try:
+                    await _until_moved(client, names)
+                except asyncio.CancelledError:
+                    click.echo(_STILL_MOVING, err=True)
+                    raise
 
     run_client(context, work)
 
