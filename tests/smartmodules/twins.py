@@ -528,8 +528,8 @@ class NumberAggregate(Aggregate):
         before = to_decimal(accumulator) if accumulator else None
         with localcontext(prec=100):
             found = self.combined(before, self.number_of(record))
-        if abs(found) >= 10**27:
-            raise TwinError("too many digits")
+            if abs(found) >= 10**27:
+                raise TwinError("too many digits")
         return write_decimal(found).encode()
 
     def combined(self, before: Decimal | None, number: Decimal) -> Decimal:
