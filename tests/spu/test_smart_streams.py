@@ -45,7 +45,8 @@ from fluvio_protocol.spu_public.stream_fetch import (
 from fluvio_protocol.types import Offset, PartitionId
 from fluvio_spu import app
 from fluvio_spu.transform import transforms
-from fluvio_spu.transform.invocations import STEPS_MAX
+from fluvio_spu.transform.chain_workers import Lane, Standing
+from fluvio_spu.transform.invocations import STEPS_MAX, steps_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -539,6 +540,25 @@ async def test_what_modules_do_is_counted(spu: Any, client: Any, batch: Any) -> 
     counts = spu.app.transforms.statistics.modules["only-odd"]
     assert (counts.call_count, counts.record_in_count, counts.record_out_count) == (2, 4, 2)
     assert (counts.error_count, counts.elapsed_ns, counts.fuel) == (1, 2000, 14)
+
+
+async def test_a_module_that_ran_out_of_time_is_suspect_for_a_while(
+    spu: Any, client: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def standing_of(name: str) -> Standing:
+        lane = Lane()
+        await spu.app.transforms.prepare(lane, steps_of((ad_hoc(name),)), 25)
+        return lane.standing
+
+    assert await standing_of("trap") is Standing.NEW
+    await client.produce("t", batch("bomb"))
+    consumer = Consumer(await spu.client())
+    consumer.open(ad_hoc("trap"))
+    assert (await consumer.next())[2] is FAILED
+    assert await standing_of("trap") is Standing.SUSPECT
+    assert await standing_of("odd") is Standing.NEW
+    monkeypatch.setattr(transforms, "SUSPECT_FOR_S", 0.0)
+    assert await standing_of("trap") is Standing.NEW
 
 
 # Stored modules.

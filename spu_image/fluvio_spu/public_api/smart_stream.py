@@ -189,6 +189,7 @@ class SmartStream(ConsumerStream):
             if self._closed:
                 run.close()
                 return
+            self._wanted = ()  # with the code that came along
             self._run = run
             self.send_next()
 

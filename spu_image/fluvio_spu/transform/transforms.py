@@ -36,6 +36,9 @@ NAMES_MAX = 256
 FETCHES_MAX = 4
 """Modules that are fetched at a time, each of up to 16 MiB."""
 SUSPECTS_MAX = 256
+SUSPECT_FOR_S = 600.0
+"""So long a module that ran out of time shares a thread with others like it; the machine may have
+been busy."""
 
 SMART_MODULES_UNAVAILABLE = ErrorStatus(
     ErrorCode.SMART_MODULE_CHAIN_INIT_ERROR,
@@ -104,7 +107,7 @@ class Transforms:
         self._engine_lock = threading.Lock()
         self._stored: OrderedDict[str, _Stored] = OrderedDict()
         self._fetching = asyncio.Semaphore(FETCHES_MAX)
-        self._suspects: OrderedDict[bytes, None] = OrderedDict()
+        self._suspects: OrderedDict[bytes, float] = OrderedDict()
         self._deduplicators: dict[Replica, Deduplicator] = {}
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
@@ -150,7 +153,7 @@ class Transforms:
     ) -> PreparedChain:
         """Find and compile the modules. Raises ChainRefused, ChainWorkersClosed."""
         modules = [await self._module(lane, step) for step in wanted]
-        if any(module.hash in self._suspects for module in modules):
+        if any(self._is_suspect(module) for module in modules):
             lane.standing = Standing.SUSPECT
         assert self._engine is not None
         make_step = import_engine().ChainStep
@@ -201,10 +204,16 @@ class Transforms:
         for name, counts in result.counts.items():
             self.statistics.add(name, counts)
         if result.timed_out:
+            now_s = asyncio.get_running_loop().time()
             for step in chain.steps:
-                self._suspects[step.module.hash] = None
+                self._suspects[step.module.hash] = now_s
+                self._suspects.move_to_end(step.module.hash)
             while len(self._suspects) > SUSPECTS_MAX:
                 self._suspects.popitem(last=False)
+
+    def _is_suspect(self, module: EngineModule) -> bool:
+        since_s = self._suspects.get(module.hash)
+        return since_s is not None and asyncio.get_running_loop().time() - since_s < SUSPECT_FOR_S
 
     async def _module(self, lane: Lane, step: WantedStep) -> EngineModule:
         if step.stored is None:
