@@ -54,12 +54,12 @@ class PublishedClient:
 
     def produce(self, topic: str, values: Sequence[str]) -> list[Stored]:
         """Where each value, its own key, was stored; returns when all were acknowledged."""
-        printed = self._run(_PRODUCE, topic, stdin=json.dumps(list(values)))
+        printed = self.run(_PRODUCE, topic, stdin=json.dumps(list(values)))
         return [_stored(one) for one in json.loads(printed)]
 
     def consume(self, topic: str, count_of: Mapping[int, int]) -> list[Stored]:
         """The first records of each partition: so many, and it fails when there are fewer."""
-        printed = self._run(_CONSUME, topic, json.dumps(dict(count_of)))
+        printed = self.run(_CONSUME, topic, json.dumps(dict(count_of)))
         return [_stored(json.loads(line)) for line in printed.splitlines()]
 
     def read_back(self, topic: str, stored: Sequence[Stored]) -> list[Stored]:
@@ -69,7 +69,8 @@ class PublishedClient:
             count_of[partition] = max(count_of.get(partition, 0), offset + 1)
         return sorted(self.consume(topic, count_of))
 
-    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
+    def run(self, program: str, *arguments: str, stdin: str = "") -> str:
+        """What a program of its own printed, given the address first."""
         words = [sys.executable, "-c", program, self.address, *arguments]
         return command(words, stdin=stdin, timeout_s=CLIENT_TIMEOUT_S).stdout
 
