@@ -25,7 +25,7 @@ from fluvio_spu.smartengine import Chain, ChainStep, SmartEngine, SmartModuleRef
 
 # Fifteen modules share what few tests may take; SMARTMODULE_EXAMPLES=5000 looks further.
 EXAMPLES = int(os.environ.get("SMARTMODULE_EXAMPLES", "0")) or min(
-    60, settings.default.max_examples // 2
+    100, settings.default.max_examples
 )
 
 Batches = Sequence[Sequence[HostRecord]]
