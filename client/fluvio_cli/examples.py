@@ -31,6 +31,21 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("Also of what the cluster itself stores", "fluvio top --system --interval 5s"),
         ("One look, without a terminal", "fluvio top --once"),
     ),
+    "smartmodule": (
+        ("A source to begin with", "fluvio smartmodule generate even"),
+        ("Compile it", "fluvio smartmodule build odd.c"),
+    ),
+    "smartmodule generate": (
+        ("One that changes records", "fluvio smartmodule generate shout --kind map"),
+        (
+            "A module that comes with fluvio, to change it",
+            "fluvio smartmodule generate cats --ready-made regex-filter",
+        ),
+    ),
+    "smartmodule build": (
+        ("To odd.wasm", "fluvio smartmodule build odd.c"),
+        ("To another place", "fluvio smartmodule build odd.c -o filter.wasm"),
+    ),
     "topic": (
         ("All topics", "fluvio topic list"),
         ("One topic as JSON", "fluvio topic describe orders -O json"),

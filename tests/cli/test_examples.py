@@ -20,6 +20,7 @@ FILES = {
     "orders.txt": "o1=apple\no2=pear\n",
     "order.json": '{"fruit": "apple"}',
     "topic.yaml": "meta: {name: shipments}\npartition: {count: 2}\n",
+    "odd.c": '#include "fluvio_smartmodule.h"\nSM_FILTER(record) { return record->offset % 2; }\n',
     "table.yaml": "name: order-table\ninputFormat: JSON\ncolumns: [{keyPath: fruit}]\n",
     "objects.yaml": "apiVersion: fluvio.infinyon.com/v2\nkind: Topic\nmetadata: {name: returns}\n"
     "spec: {replicas: {computed: {partitions: 1, replicationFactor: 1}}}\n",

@@ -84,7 +84,5 @@ def generate(
     for file_name, content in files.items():
         (directory / file_name).write_text(content, "utf-8")
     source = directory / f"{name}.c"
-    click.echo(f"{source} has been written; build it, store it, and use it with")
+    click.echo(f"{source} has been written; compile it with")
     click.echo(f"  fluvio smartmodule build {source}")
-    click.echo(f"  fluvio smartmodule create {name} --wasm-file {source.with_suffix('.wasm')}")
-    click.echo(f"  fluvio consume TOPIC --smartmodule {name}")
