@@ -140,7 +140,8 @@ class Chain:
         for number, step in enumerate(steps, start=1):
             if step.kind is not None and step.kind != step.module.kind:
                 raise wrong_exports(
-                    f'it exports no function "{step.kind}" but "{step.module.kind}"', step.name
+                    f'SmartModule "{step.name}" exports "{step.module.kind}" and no "{step.kind}"',
+                    step.kind,
                 )
             instance = Instance(self._store, step.module, step.name)
             self._links.append(_Link(step, number, instance, version))

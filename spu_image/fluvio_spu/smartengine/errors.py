@@ -41,9 +41,9 @@ def invalid(reason: str, name: str | None = None) -> SmartModuleRefused:
     return SmartModuleRefused(ErrorStatus(ErrorCode.SMART_MODULE_INVALID, (cut(reason), name)))
 
 
-def wrong_exports(reason: str, name: str = "") -> SmartModuleRefused:
-    """Error 6003: it runs, and is no SmartModule, or one of another kind."""
-    status = ErrorStatus(ErrorCode.SMART_MODULE_INVALID_EXPORTS, (cut(reason), name))
+def wrong_exports(reason: str, kind: str = "transform") -> SmartModuleRefused:
+    """Error 6003: it runs, and is no SmartModule, or not of the kind that was asked for."""
+    status = ErrorStatus(ErrorCode.SMART_MODULE_INVALID_EXPORTS, (cut(reason), kind))
     return SmartModuleRefused(status)
 
 
