@@ -1,4 +1,4 @@
-"""`fluvio smartmodule`: programs that clusters run over records. Commands are in files beside it."""
+"""`fluvio smartmodule`: programs that clusters run over records. Its commands are beside it."""
 
 import click
 
