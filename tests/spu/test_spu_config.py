@@ -1,5 +1,7 @@
 """What an SPU is told in a pod: its id, sizes, addresses, levels, and what changes nothing."""
 
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,46 @@ def test_a_pod_as_the_operator_makes_it() -> None:
         smart_engine_memory_bytes_max=256 << 20,
         without_effect=("FLV_PEER_MAX_BYTES",),
     )
+
+
+def test_what_bounds_modules_is_said_by_flags_too() -> None:
+    words = {
+        "--smart-engine-max-memory-bytes": "64Mi",
+        "--smart-engine-call-ms-max": "250",
+        "--smart-engine-workers": "2",
+        "--smart-engine-cache-dir": "/cache",
+    }
+    arguments = [word for pair in words.items() for word in pair]
+    found = parse_config(["--id", "1", *arguments], {"FLV_SMART_ENGINE_CALL_MS_MAX": "9"})
+    assert found.smart_engine_memory_bytes_max == 64 << 20
+    assert found.smart_engine_call_ms_max == 250
+    assert found.smart_engine_worker_count == 2
+    assert found.smart_engine_cache_dir == "/cache"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FLV_SMART_ENGINE_MAX_MEMORY_BYTES",
+        "FLV_SMART_ENGINE_CALL_MS_MAX",
+        "FLV_SMART_ENGINE_WORKERS",
+    ],
+)
+@pytest.mark.parametrize("text", ["0", "-1", "many"])
+def test_bounds_that_leave_nothing_are_refused(
+    capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_config(["--id", "1"], {name: text})
+    assert "--smart-engine-" in capsys.readouterr().err
+
+
+def test_a_process_without_modules_does_not_load_the_engine() -> None:
+    look = "import sys, fluvio_spu.__main__, fluvio_spu.app; print('wasmtime' in sys.modules)"
+    printed = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == "False"
 
 
 @pytest.mark.asyncio
