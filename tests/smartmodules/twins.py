@@ -427,7 +427,17 @@ class CsvToJson(Twin):
         return rows[0]
 
     def breaks_outside_quotes(self, line: str) -> bool:
-        return re.search(r"[\r\n]", re.sub(r'"[^"]*"', "", line)) is not None
+        """A quote opens at the beginning of a cell alone; anywhere else it is a letter."""
+        apart = re.escape(self.delimiter)
+        quoted = re.compile(rf'"(?:[^"]|"")*"(?={apart}|\Z)')
+        position, rest = 0, ""
+        while position <= len(line):
+            found = quoted.match(line, position)
+            end = line.find(self.delimiter, found.end() if found else position)
+            end = len(line) if end < 0 else end
+            rest += line[found.end() if found else position : end]
+            position = end + 1
+        return re.search(r"[\r\n]", rest) is not None
 
     def said(self, cell: str) -> Any:
         if self.numbers == "json":
