@@ -34,6 +34,25 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "smartmodule": (
         ("A source to begin with", "fluvio smartmodule generate even"),
         ("Compile it", "fluvio smartmodule build odd.c"),
+        (
+            "Store one that comes with fluvio",
+            "fluvio smartmodule create cats --ready-made contains",
+        ),
+    ),
+    "smartmodule create": (
+        ("From a file", "fluvio smartmodule create odd --wasm-file odd.wasm"),
+        (
+            "One that comes with fluvio",
+            "fluvio smartmodule create cats --ready-made regex-filter",
+        ),
+    ),
+    "smartmodule list": (
+        ("All that are stored", "fluvio smartmodule list"),
+        ("All that come with fluvio", "fluvio smartmodule list --ready-made"),
+    ),
+    "smartmodule delete": (
+        ("One", "fluvio smartmodule delete cats"),
+        ("Several", "fluvio smartmodule delete odd cats"),
     ),
     "smartmodule generate": (
         ("One that changes records", "fluvio smartmodule generate shout --kind map"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Consumer
     from fluvio_client.consumer.offsets import Offset
     from fluvio_client.consumer.record import Batch, Record, TopicPartition
+    from fluvio_client.consumer.transform import Transform
     from fluvio_client.desired import Applied, Difference, Outcome
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
@@ -83,6 +84,7 @@ _HOMES = {
     "RecordMetadata": "fluvio_client.producer.delivery",
     "RetryPolicy": "fluvio_client.retry",
     "RoundRobin": "fluvio_client.producer.partitioner",
+    "Transform": "fluvio_client.consumer.transform",
     "SpecificPartition": "fluvio_client.producer.partitioner",
     "TopicPartition": "fluvio_client.consumer.record",
     "connect": "fluvio_client.fluvio",
@@ -127,6 +129,7 @@ __all__ = [
     "RoundRobin",
     "SpecificPartition",
     "TopicPartition",
+    "Transform",
     "connect",
 ]
 

@@ -64,6 +64,11 @@ PREPARED = {
     "consumer": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
     "consumer describe": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
     "consumer delete": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
+    "smartmodule create": ["smartmodule build odd.c"],
+    "smartmodule delete": [
+        "smartmodule create odd --ready-made contains",
+        "smartmodule create cats --ready-made contains",
+    ],
     "table-format create": ["table-format delete order-table"],
     "table-format": ["table-format delete order-table"],
     "table-format describe": ["table-format create -c table.yaml"],

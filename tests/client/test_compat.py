@@ -273,8 +273,9 @@ def test_wrong_uses_of_a_smart_module() -> None:
         config.smartmodule()
     with pytest.raises(Exception, match=r"^Only specify one of path or name not both\.$"):
         config.smartmodule(name="a", path="b")
-    with pytest.raises(compat.FluviorError, match="runs no SmartModules"):
-        config.smartmodule(name="a")
+    config.smartmodule(name="a", params={"k": "v"}, aggregate=[b"1"])
+    (transform,) = config.transforms
+    assert (transform.uses, transform.params, transform.accumulator) == ("a", {"k": "v"}, b"1")
 
 
 def test_settings_of_a_topic() -> None:

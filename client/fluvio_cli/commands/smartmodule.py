@@ -1,14 +1,132 @@
-"""`fluvio smartmodule`: programs that clusters run over records. Its commands are beside it."""
+"""`fluvio smartmodule`: programs that clusters run over records.
+
+`build` and `generate`, which need no cluster, are beside it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fluvio_cli.commands.smartmodule_build import build, generate
+from fluvio_cli.failure import Failure, exclude
+from fluvio_cli.output import DRY_RUN_MARK, OutputType, emit, format_columns, output_option
+from fluvio_cli.quantities import format_size_bytes
+from fluvio_cli.target import run_client
+
+if TYPE_CHECKING:
+    from fluvio_client.fluvio import Fluvio
+    from fluvio_client.objects import SmartModule
 
 
 @click.group("smartmodule")
 def command() -> None:
-    """Write and compile SmartModules."""
+    """Write, compile, store and show SmartModules."""
 
 
 command.add_command(generate)
 command.add_command(build)
+
+
+@command.command("create")
+@click.argument("name")
+@click.option(
+    "--wasm-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="WebAssembly, gzip or plain.",
+)
+@click.option(
+    "--ready-made", metavar="MODULE", help="One that comes with fluvio, instead of a file."
+)
+@click.option("-d", "--dry-run", is_flag=True, help="Only check, make nothing.")
+@click.pass_context
+def create(
+    context: click.Context,
+    *,
+    name: str,
+    wasm_file: Path | None,
+    ready_made: str | None,
+    dry_run: bool,
+) -> None:
+    """Store a module in the cluster, or replace it."""
+    exclude(context, "wasm_file", "ready_made")
+    if wasm_file is not None:
+        code = wasm_file.read_bytes()
+    elif ready_made is not None:
+        from fluvio_cli.smartmodules import ready_made as modules
+
+        code = modules.wasm(ready_made)
+    else:
+        raise click.UsageError("say either --wasm-file or --ready-made", context)
+
+    async def work(client: "Fluvio") -> None:
+        await client.admin.smart_modules.create(name, code, dry_run=dry_run)
+
+    run_client(context, work)
+    click.echo(f'smartmodule "{name}" has been created.{DRY_RUN_MARK if dry_run else ""}')
+
+
+@command.command("list")
+@output_option()
+@click.option("--ready-made", is_flag=True, help="Those that come with fluvio, and what they do.")
+@click.pass_context
+def list_modules(context: click.Context, *, output: OutputType, ready_made: bool) -> None:
+    """Show all modules that are stored."""
+    if ready_made:
+        _list_ready_made(output)
+        return
+
+    async def work(client: "Fluvio") -> "list[SmartModule]":
+        return await client.admin.smart_modules.list()
+
+    found = run_client(context, work)
+    emit(
+        output,
+        [one.shape() for one in found],
+        kind="smartmodules",
+        empty="no smartmodules",
+        table=lambda: format_columns(
+            [[one.name, _size(one)] for one in found], headers=("SMARTMODULE", "SIZE")
+        ),
+    )
+
+
+def _list_ready_made(output: OutputType) -> None:
+    from fluvio_cli.smartmodules import ready_made as modules
+
+    rows = [[name, modules.kind(name), modules.description(name)] for name in modules.names()]
+    emit(
+        output,
+        [dict(zip(("name", "kind", "description"), row, strict=True)) for row in rows],
+        kind="smartmodules",
+        empty="no smartmodules",
+        table=lambda: format_columns(rows, headers=("SMARTMODULE", "KIND", "DESCRIPTION")),
+    )
+
+
+def _size(found: "SmartModule") -> str:
+    summary = found.spec.summary
+    return "-" if summary is None else format_size_bytes(summary.wasm_length)
+
+
+@command.command("delete")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.pass_context
+def delete(context: click.Context, *, names: tuple[str, ...]) -> None:
+    """Remove modules; streams that run them go on."""
+
+    from fluvio_client.errors import ServerError
+    from fluvio_protocol.errors import ErrorCode
+
+    async def work(client: "Fluvio") -> None:
+        for name in names:
+            try:
+                await client.admin.smart_modules.delete(name)
+            except ServerError as error:
+                if error.error_code is not ErrorCode.SMART_MODULE_NOT_FOUND:
+                    raise
+                raise Failure(f"SmartModule not found: {name}") from error
+            click.echo(f'smartmodule "{name}" deleted')
+
+    run_client(context, work)

@@ -6,8 +6,8 @@ Names, arguments and results are those of `fluvio` 0.21, with what programs came
 output is waited for once, a record without a key has the key `No key`, `send_string` sends an empty
 key, lists filter by parts of names. New programs use `fluvio_client` or `fluvio_client.sync`.
 
-What differs: SmartModules are refused as long as this release does not run them, and TLS too;
-iterators wake at once on Ctrl-C; retries and the order of records are this client's.
+What differs: TLS is refused, and producers send no SmartModules; iterators wake at once on Ctrl-C;
+retries and the order of records are this client's.
 """
 
 from fluvio_client.compat.administration import (

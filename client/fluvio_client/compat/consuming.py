@@ -5,15 +5,16 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import NoReturn, Self
+from pathlib import Path
+from typing import Self
 
 from fluvio_client import sync
 from fluvio_client.consumer import record
 from fluvio_client.consumer.config import Commit
 from fluvio_client.consumer.config import ConsumerConfig as Config
 from fluvio_client.consumer.offsets import Offset
+from fluvio_client.consumer.transform import Transform
 from fluvio_client.errors import (
-    ClientError,
     FluvioError,
     OffsetManagementDisabled,
     PartitionNotFound,
@@ -90,6 +91,7 @@ class ConsumerConfig:
 
     def __init__(self) -> None:
         self.continuous = True
+        self.transforms: tuple[Transform, ...] = ()
 
     def disable_continuous(self, val: bool = True) -> None:
         """End with what is there, instead of waiting for more."""
@@ -102,13 +104,23 @@ class ConsumerConfig:
         kind: SmartModuleKind | None = None,
         params: Mapping[str, str] | None = None,
         aggregate: Sequence[bytes] | None = None,
-    ) -> NoReturn:
-        """Refused: this release runs no SmartModules."""
+    ) -> None:
+        """Let the SPU run a module, behind those that were named before.
+
+        kind: taken and not needed, as the module says it; aggregate: what one begins with
+        """
         if path is None and name is None:
             raise Exception("Require either a path or a name for a smartmodule.")
         if path is not None and name is not None:
             raise Exception("Only specify one of path or name not both.")
-        raise ClientError("this release runs no SmartModules yet")
+        self.transforms += (
+            Transform(
+                uses=name,
+                code=None if path is None else Path(path).read_bytes(),
+                params=params or {},
+                accumulator=b"".join(aggregate or ()),
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +271,8 @@ class _Reader:
 
     def _consumer(self, offset: Offset, config: ConsumerConfig) -> sync.Consumer:
         return self._client.consumer(
-            self._selection, config=Config(start=offset, follow=config.continuous)
+            self._selection,
+            config=Config(start=offset, follow=config.continuous, transforms=config.transforms),
         )
 
     def _as_the_package_says(self, error: TopicNotFound) -> FluvioError:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fluvio_client.consumer.offsets import Offset
+from fluvio_client.consumer.transform import Transform
 from fluvio_client.errors import OffsetManagementDisabled
 from fluvio_client.retry import CONSUME, RetryPolicy
 from fluvio_protocol.types import Isolation
@@ -58,6 +59,7 @@ class ConsumerConfig:
     flush_interval_s: how often `commit="auto"` sends them
     on_error:         what becomes of errors that are not the network's
     on_evicted:       what to do when retention removed the next record
+    transforms:       SmartModules that the SPU runs on the records, one behind the other
     retry:            for lost connections and moved leaders
     """
 
@@ -73,6 +75,7 @@ class ConsumerConfig:
     flush_interval_s: float = 10.0
     on_error: OnError = OnError.RAISE
     on_evicted: OnEvicted = OnEvicted.RESUME
+    transforms: tuple[Transform, ...] = ()
     retry: RetryPolicy = CONSUME
 
     def __post_init__(self) -> None:

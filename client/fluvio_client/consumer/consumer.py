@@ -81,6 +81,7 @@ class Consumer(Generic[Item]):
         """Use `Fluvio.consumer`."""
         self.topics = tuple(selection)
         self.config = config
+        self._smart_modules = tuple(one.invocation() for one in config.transforms)
         self._session = session
         self._selection = selection
         self._merge = Merge()
@@ -155,6 +156,7 @@ class Consumer(Generic[Item]):
             on_evicted=self.config.on_evicted,
             retry=self.config.retry,
             stats=self._stats,
+            smart_modules=self._smart_modules,
         )
 
     def _open_stream(self, state: PartitionState, config: StreamConfig) -> None:

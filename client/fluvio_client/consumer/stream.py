@@ -35,6 +35,7 @@ from fluvio_protocol.spu_public.consumer_offsets import (
     UpdateConsumerOffsetRequest,
     UpdateConsumerOffsetResponse,
 )
+from fluvio_protocol.spu_public.smart_module_invocation import SmartModuleInvocation
 from fluvio_protocol.spu_public.stream_fetch import (
     OffsetUpdate,
     StreamFetchRequest,
@@ -60,6 +61,7 @@ class StreamConfig:
     max_bytes: of batches in one response; a larger batch still comes whole
     on_evicted: go on at the next available offset when retention was quicker, or not
     stats: where to count
+    smart_modules: what SPUs run on the records
     """
 
     max_bytes: int
@@ -68,6 +70,7 @@ class StreamConfig:
     on_evicted: OnEvicted
     retry: RetryPolicy
     stats: ConsumerStats
+    smart_modules: tuple[SmartModuleInvocation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,7 @@ class PartitionStream:
                 max_bytes=max_bytes,
                 isolation=self._config.isolation,
                 consumer_id=self._config.consumer_id,
+                smartmodules=self._config.smart_modules,
             )
         )
 

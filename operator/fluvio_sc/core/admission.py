@@ -360,8 +360,22 @@ def _smart_module_to_delete(name: str, state: ClusterState) -> StoredObject:
             if key is not None and key.matches(item.name, item.spec)
         ]
         if len(found) == 1:
-            return found[0]
-    return _existing(Kind.SMART_MODULE, name, not_found, state)
+            return _unused_module(found[0], state)
+    return _unused_module(_existing(Kind.SMART_MODULE, name, not_found, state), state)
+
+
+def _unused_module(module: StoredObject, state: ClusterState) -> StoredObject:
+    """Raises Refused while a topic needs it for its deduplication."""
+    for topic in state.of(Kind.TOPIC):
+        deduplication = topic.spec.deduplication
+        key = None if deduplication is None else SmartModuleKey.parse(deduplication.filter.uses)
+        if key is not None and key.matches(module.name, module.spec):
+            problem = (
+                f"SmartModule '{module.name}' drops the duplicates of topic '{topic.name}': "
+                "delete the topic, or end its deduplication, first"
+            )
+            raise Refused(ErrorStatus.other(problem), problem)
+    return module
 
 
 def _create_table_format(name: str, spec: TableFormatSpec, state: ClusterState) -> list[Action]:

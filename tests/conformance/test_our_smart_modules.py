@@ -1,0 +1,144 @@
+"""SmartModules through our own client and command line, on a real cluster."""
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluvio_cli.smartmodules import ready_made
+from fluvio_client import Transform, compat, connect
+from fluvio_client.errors import SmartModuleError, SmartModuleRuntimeError
+
+pytestmark = pytest.mark.cluster
+
+MODULES = Path(__file__).parents[1] / "spu" / "modules"
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module that keeps odd numbers and fails at what is none."""
+    import wasmtime
+
+    path = tmp_path_factory.mktemp("modules") / "odd.wasm"
+    path.write_bytes(wasmtime.wat2wasm((MODULES / "odd.wat").read_text()))
+    return path
+
+
+@pytest.fixture
+def numbers(local_cluster: Any) -> str:
+    name = f"numbers-{uuid.uuid4()}"
+    local_cluster.fluvio("topic", "create", name)
+    local_cluster.fluvio("produce", name, stdin="1\ntwo\n3\n4\n5\n")
+    return name
+
+
+def test_the_newsletters_case(local_cluster: Any, numbers: str, odd: Path) -> None:
+    words = ("consume", numbers, "-B", "-d", "--smartmodule-path", str(odd))
+    result = local_cluster.fluvio(*words, "--on-error", "continue", check=False)
+    assert result.stdout.splitlines() == ["1", "3", "5"]
+    assert "Offset: 1" in result.stderr
+    assert "two" in result.stderr
+    assert result.returncode == 1
+
+
+def test_a_stored_module(local_cluster: Any, numbers: str, odd: Path) -> None:
+    name = f"odd-{uuid.uuid4()}"
+    made = local_cluster.fluvio("smartmodule", "create", name, "--wasm-file", str(odd))
+    assert made.stdout == f'smartmodule "{name}" has been created.\n'
+    assert name in local_cluster.fluvio("smartmodule", "list").stdout
+    words = ("consume", numbers, "-B", "-d", "--smartmodule", name)
+    assert local_cluster.fluvio(*words, "--on-error", "skip").stdout.splitlines() == ["1", "3", "5"]
+    gone = local_cluster.fluvio("smartmodule", "delete", name)
+    assert gone.stdout == f'smartmodule "{name}" deleted\n'
+    again = local_cluster.fluvio("smartmodule", "delete", name, check=False)
+    assert (again.returncode, "SmartModule not found" in again.stderr) == (1, True)
+    unknown = local_cluster.fluvio(*words, check=False)
+    assert (unknown.returncode, name in unknown.stderr) == (1, True)
+
+
+def test_one_that_comes_with_fluvio(local_cluster: Any, numbers: str) -> None:
+    shown = local_cluster.fluvio("smartmodule", "list", "--ready-made", "-O", "json").stdout
+    assert {"regex-filter", "dedup-exact"} <= {one["name"] for one in json.loads(shown)}
+    name = f"digits-{uuid.uuid4()}"
+    local_cluster.fluvio("smartmodule", "create", name, "--ready-made", "regex-filter")
+    words = ("consume", numbers, "-B", "-d", "--smartmodule", name)
+    found = local_cluster.fluvio(*words, "-e", "regex=^[13]$").stdout
+    assert found.splitlines() == ["1", "3"]
+    line = json.dumps({"uses": name, "with": {"regex": "^t"}})
+    chained = local_cluster.fluvio("consume", numbers, "-B", "-d", "--transforms-line", line)
+    assert chained.stdout.splitlines() == ["two"]
+    missing = local_cluster.fluvio(*words, check=False)
+    assert (missing.returncode, "regex" in missing.stderr) == (1, True)
+    local_cluster.fluvio("smartmodule", "delete", name)
+
+
+@pytest.mark.asyncio
+async def test_the_error_is_an_item_of_the_stream(
+    local_cluster: Any, numbers: str, odd: Path
+) -> None:
+    transforms = (Transform(code=await asyncio.to_thread(odd.read_bytes)),)
+    async with connect(address=local_cluster.public_address) as client:
+        options: dict[str, Any] = {"start": "beginning", "follow": False, "transforms": transforms}
+        seen: list[Any] = []
+        async with client.consumer(numbers, on_error="yield", **options) as consumer:
+            async for item in consumer:
+                error = isinstance(item, SmartModuleRuntimeError)
+                seen.append(item.offset if error else item.value.decode())
+        assert seen == ["1", 1, "3", "5"]
+        async with client.consumer(numbers, **options) as consumer:
+            records = aiter(consumer)
+            assert (await anext(records)).value == b"1"
+            with pytest.raises(SmartModuleRuntimeError, match="two"):
+                await anext(records)
+            assert (await anext(records)).value == b"3"
+        total = (Transform(code=ready_made.wasm("sum"), accumulator=b"10"),)
+        options["transforms"] = (*transforms, *total)
+        async with client.consumer(numbers, on_error="skip", **options) as consumer:
+            assert [record.value async for record in consumer] == [b"11", b"14", b"19"]
+        options["transforms"] = (Transform(uses="no-such-module"),)
+        with pytest.raises(SmartModuleError, match="no-such-module"):
+            async with client.consumer(numbers, **options) as consumer:
+                await anext(aiter(consumer))
+
+
+def test_the_official_names(local_cluster: Any, numbers: str, odd: Path) -> None:
+    config = compat.FluvioConfig.new(local_cluster.public_address)
+    config.disable_tls()
+    client = compat.Fluvio.connect_with_config(config)
+    how = compat.ConsumerConfig()
+    how.disable_continuous()
+    how.smartmodule(path=str(odd))
+    stream = client.partition_consumer(numbers, 0).stream_with_config(
+        compat.Offset.absolute(2), how
+    )
+    assert [record.value_string() for record in stream] == ["3", "5"]
+
+
+DEDUPLICATED = """
+version: 0.1.0
+meta:
+  name: {topic}
+deduplication:
+  bounds:
+    count: 10
+  filter:
+    transform:
+      uses: {module}
+"""
+
+
+def test_a_module_that_drops_duplicates_stays(local_cluster: Any, tmp_path: Path) -> None:
+    name, topic = f"dedup-{uuid.uuid4()}", f"single-{uuid.uuid4()}"
+    local_cluster.fluvio("smartmodule", "create", name, "--ready-made", "dedup-exact")
+    (tmp_path / "topic.yaml").write_text(DEDUPLICATED.format(topic=topic, module=name))
+    local_cluster.fluvio("topic", "create", "--config", str(tmp_path / "topic.yaml"))
+    refused = local_cluster.fluvio("smartmodule", "delete", name, check=False)
+    assert (refused.returncode, topic in refused.stderr) == (1, True)
+    local_cluster.fluvio("produce", topic, "--key-separator", ":", stdin="1:2\n1:2\n2:5\n")
+    kept = local_cluster.fluvio("consume", topic, "-B", "-d").stdout.splitlines()
+    assert kept == ["2", "5"]
+    local_cluster.fluvio("topic", "delete", topic)
+    local_cluster.fluvio("smartmodule", "delete", name)
