@@ -162,7 +162,7 @@ def test_nothing_of_a_damaged_log_is_kept_once() -> None:
     cut(machine, 0)
     machine.link_lost()
     machine.join(0)
-    assert machine.answered(answer(42), 0) == [AdoptLineage(LEADERS)]
+    assert machine.answered(answer(43), 0) == [AdoptLineage(LEADERS)]
 
 
 def test_answers_that_are_ignored() -> None:
@@ -206,7 +206,14 @@ def test_a_link_lost_while_cutting_leads_to_another_join() -> None:
     assert machine.join(0) == []  # the log is being cut
     assert machine.tick(50_000) == []
     assert cut(machine, now_ms=50_000) == []
-    assert machine.tick(50_001) == [SendJoin(LEADER, EPOCH, 42)]
+    assert machine.tick(50_001) == [SendJoin(LEADER, EPOCH, 43)]
+
+
+def test_an_answer_that_comes_after_its_link_is_for_nobody() -> None:
+    machine = follower()
+    machine.join(0)
+    machine.link_lost()
+    assert machine.answered(answer(), 0) == []
 
 
 def test_records_that_fit_and_that_do_not() -> None:

@@ -121,8 +121,9 @@ class FollowerReplica:
         return [SendJoin(self.leader, self.leader_epoch, self._number)]
 
     def link_lost(self) -> None:
-        """What the leader said does not bind it any more."""
+        """What the leader said does not bind it any more, and no answer to a join that it made."""
         self._session = NO_SESSION
+        self._number += 1
         if self.state is FollowerState.FOLLOWING:
             self.state = FollowerState.JOINING
 
