@@ -55,8 +55,9 @@ def test_a_stored_module(local_cluster: Any, numbers: str, odd: Path) -> None:
     assert gone.stdout == f'smartmodule "{name}" deleted\n'
     again = local_cluster.fluvio("smartmodule", "delete", name, check=False)
     assert (again.returncode, "SmartModule not found" in again.stderr) == (1, True)
-    unknown = local_cluster.fluvio(*words, check=False)
-    assert (unknown.returncode, name in unknown.stderr) == (1, True)
+    for more in ([], ["--on-error", "skip"]):
+        unknown = local_cluster.fluvio(*words, *more, check=False)
+        assert (unknown.returncode, name in unknown.stderr) == (1, True)
 
 
 def test_one_that_comes_with_fluvio(local_cluster: Any, numbers: str) -> None:

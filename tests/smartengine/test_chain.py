@@ -8,7 +8,7 @@ import pytest
 import wasmtime
 
 from fluvio_protocol.api.error_code import SmartModuleErrorKind
-from fluvio_protocol.errors import ErrorCode
+from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
 from fluvio_protocol.record import BATCH_HEADER_SIZE, Record, encode_batch
 from fluvio_protocol.record.record import decode_records
 from fluvio_spu.smartengine import (
@@ -186,6 +186,16 @@ def test_an_error_behind_an_array_map_names_the_record_it_came_from(
     assert output.error.offset == 102
     (told,) = output.error.status.payload
     assert (told.offset, told.record_value) == (102, b"x")
+
+
+def test_records_that_are_none_are_not_read_for_ever(engine: SmartEngine, load_c: LoadC) -> None:
+    """Stored by anybody: so many records of -1 bytes each would never come to an end."""
+    payload = b"\x7f\xff\xff\xff" + b"\1" * 40
+    with pytest.raises(RemoteProtocolError, match="2147483647 records"):
+        begin(engine, load_c(WORDS), load_c(ODD)).process(payload, base_offset=0, base_timestamp=0)
+    trapped = begin(engine, engine.load(body("unreachable")))
+    with pytest.raises(RemoteProtocolError, match="a record of -1 bytes"):
+        trapped.process(payload, base_offset=0, base_timestamp=0)
 
 
 # Parameters, look-back, kinds.

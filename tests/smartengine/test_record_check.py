@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from fluvio_protocol.errors import RemoteProtocolError
 from fluvio_protocol.record import Record, encode_batch
-from fluvio_protocol.record.record import decode_records
+from fluvio_protocol.record.record import decode_records, record_bounds
 from fluvio_spu.smartengine import SmartEngine
-from fluvio_spu.smartengine.abi import _end_of_records
 from fluvio_spu.smartengine.host_calls import host_calls
 from fluvio_spu.smartengine.record_check import NO_RECORDS, RecordCheck
 
@@ -39,7 +38,7 @@ def in_python(content: bytes) -> int:
     if count < 0:
         return NO_RECORDS
     try:
-        end = _end_of_records(content, count)
+        end = record_bounds(content, 4, count)[-1]
         decode_records(content[:end], 4, count)
     except RemoteProtocolError:
         return NO_RECORDS

@@ -31,7 +31,7 @@ class OnError(StrEnum):
     YIELD = "yield"
     """it takes its place among the records"""
     SKIP = "skip"
-    """it is logged and counted"""
+    """it is logged and counted; modules that an SPU refuses to run are raised all the same"""
 
 
 class OnEvicted(StrEnum):

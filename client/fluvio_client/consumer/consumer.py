@@ -36,6 +36,8 @@ from fluvio_client.errors import (
     ConsumerError,
     FluvioError,
     OffsetManagementDisabled,
+    SmartModuleError,
+    SmartModuleRuntimeError,
 )
 from fluvio_client.session import Session
 from fluvio_protocol.types import PartitionId, ReplicaKey
@@ -385,7 +387,7 @@ class Consumer(Generic[Item]):
             self._current, found = taken
             if isinstance(found, Batch) or self.config.on_error is OnError.YIELD:
                 return found
-            if self.config.on_error is OnError.RAISE:
+            if self.config.on_error is OnError.RAISE or _is_refusal(found):
                 raise found
             self._stats.errors_skipped += 1
             log.warning("replica=%s skipped error=%s", self._current.key, found)
@@ -539,6 +541,11 @@ class Lent:
         """So many of its records count as consumed."""
         if count > 0:
             self.state.marked = self.batch.tuples[count - 1][0]
+
+
+def _is_refusal(error: FluvioError) -> bool:
+    """Whether the SPU will not run the consumer's modules at all: there is no record to skip."""
+    return isinstance(error, SmartModuleError) and not isinstance(error, SmartModuleRuntimeError)
 
 
 def _public(key: ReplicaKey) -> TopicPartition:

@@ -138,6 +138,27 @@ def decode_records(payload: bytes, position: int, count: int) -> list[RawRecord]
     return records
 
 
+def record_bounds(payload: bytes, position: int, count: int) -> list[int]:
+    """Where each of `count` records from `position` on begins, and where the last one ends.
+
+    Nothing but their lengths is looked at. Raises RemoteProtocolError when they do not fit into
+    `payload`, or are too short to be records; what is behind them is left alone.
+    """
+    end = len(payload)
+    if count * RECORD_SIZE_BYTES_MIN > end - position:
+        raise RemoteProtocolError(f"{count} records cannot be in {end - position} bytes")
+    bounds = [position]
+    for _ in range(count):
+        size, position = decode_varint(payload, position, end)
+        if size < RECORD_SIZE_BYTES_MIN - 1:
+            raise RemoteProtocolError(f"a record of {size} bytes")
+        position += size
+        if position > end:
+            raise RemoteProtocolError("record is cut short")
+        bounds.append(position)
+    return bounds
+
+
 def _long_length(payload: bytes, position: int, end: int) -> tuple[int, int]:
     """A length of any size, still zig-zag, so that the caller's one test finds negative ones."""
     size, position = decode_varint(payload, position, end)

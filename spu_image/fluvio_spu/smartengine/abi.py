@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 from fluvio_protocol.api.error_code import SmartModuleRuntimeFailure
 from fluvio_protocol.codec import STR, Reader, decode, encode
-from fluvio_protocol.codec.varint import decode_varint
 from fluvio_protocol.errors import RemoteProtocolError
-from fluvio_protocol.record.record import decode_records
+from fluvio_protocol.record.record import decode_records, record_bounds
 from fluvio_protocol.spu_public.smart_module_invocation import Lookback
 
 VERSION_MIN = 15
@@ -119,7 +118,7 @@ def decode_output(
     if count < 0:
         raise RemoteProtocolError(f"{count} records")
     if records_size is None or records_size < 0:
-        end = _end_of_records(content, count)
+        end = record_bounds(content, _COUNT.size, count)[-1]
         # Also what a client could not decode, or an SPU must not store.
         decode_records(content[:end], _COUNT.size, count)
         if records_size is not None:
@@ -147,23 +146,3 @@ def decode_hint(content: bytes) -> str:
         return STR.decode(Reader(content), 0)
     except RemoteProtocolError:
         return "it gives no reason that could be read"
-
-
-def _end_of_records(content: bytes, count: int) -> int:
-    position, end = _COUNT.size, len(content)
-    if count > end - position:
-        raise RemoteProtocolError(f"{count} records cannot be in {end - position} bytes")
-    for _ in range(count):
-        # Nearly all lengths are of one or two bytes; what runs out of the content is met below.
-        if position + 1 < end and (low := content[position]) < 0x80:
-            position += 1 + (low >> 1)
-        elif position + 1 < end and (high := content[position + 1]) < 0x80:
-            position += 2 + ((low + (high << 7) - 0x80) >> 1)
-        else:
-            size, position = decode_varint(content, position, end)
-            if size < 0:
-                raise RemoteProtocolError(f"a record of {size} bytes")
-            position += size
-    if position > end:
-        raise RemoteProtocolError("a record is cut short")
-    return position

@@ -11,17 +11,17 @@ records of one nobody could tell which record failed, so there batches go throug
 
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from fluvio_protocol.api.error_code import (
     ErrorStatus,
     SmartModuleErrorKind,
     SmartModuleRuntimeFailure,
 )
-from fluvio_protocol.codec.varint import decode_varint
 from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
-from fluvio_protocol.record.record import decode_records
+from fluvio_protocol.record.record import decode_records, record_bounds
 from fluvio_protocol.spu_public.smart_module_invocation import Lookback
 from fluvio_protocol.types import Offset
 from fluvio_spu.smartengine import abi
@@ -134,17 +134,22 @@ class Chain:
 
     def __init__(self, engine: SmartEngine, steps: Sequence[ChainStep], version: int) -> None:
         self._engine = engine
-        self._store = ChainStore(engine)
         self._is_dead = False
         self._links: list[_Link] = []
-        for number, step in enumerate(steps, start=1):
+        for step in steps:
             if step.kind is not None and step.kind != step.module.kind:
                 raise wrong_exports(
                     f'SmartModule "{step.name}" exports "{step.module.kind}" and no "{step.kind}"',
                     step.kind,
                 )
-            instance = Instance(self._store, step.module, step.name)
-            self._links.append(_Link(step, number, instance, version))
+        self._store = ChainStore(engine)
+        try:
+            for number, step in enumerate(steps, start=1):
+                instance = Instance(self._store, step.module, step.name)
+                self._links.append(_Link(step, number, instance, version))
+        except BaseException:
+            self._store.close()
+            raise
         fans_out = [link.module.kind == "array_map" for link in self._links[:-1]]
         self._goes_one_by_one = any(fans_out)
 
@@ -187,7 +192,8 @@ class Chain:
 
         payload:     record count and records, not packed
         base_offset: of the batch; a record's offset is that plus its delta
-        Never raises for what a module does.
+        Never raises for what a module does. Raises RemoteProtocolError when the payload itself is
+        no list of records, as soon as that is noticed.
         """
         assert not self._is_dead, "after a fatal error a chain is begun anew"
         results = [StepResult(link.step.name) for link in self._links]
@@ -214,7 +220,13 @@ class Chain:
         if code < 0:
             raise init_refused(f"{link.label}: {abi.meaning_of(code)}")
 
-    def _asked(self, link: _Link, name: str, content: bytes, refused: object) -> tuple[int, bytes]:
+    def _asked(
+        self,
+        link: _Link,
+        name: str,
+        content: bytes,
+        refused: Callable[[str], SmartModuleRefused],
+    ) -> tuple[int, bytes]:
         try:
             with self._engine.clock_running():
                 return link.instance.call(name, content, link.version)
@@ -223,7 +235,6 @@ class Chain:
             if failure.out_of_memory:
                 limit = self._engine.memory_bytes_max
                 raise SmartModuleRefused(memory_status(limit + 1, limit)) from None
-            assert callable(refused)
             raise refused(f"{link.label}: {failure}") from None
 
     def _one_by_one(
@@ -232,7 +243,9 @@ class Chain:
         made: list[bytes] = []
         count = 0
         error = None
-        for record in _records_of(payload):
+        bounds = record_bounds(payload, _COUNT.size, _count_of(payload))
+        for start, end in pairwise(bounds):
+            record = payload[start:end]
             found, error = self._through(
                 _COUNT.pack(1) + record, base_offset, base_timestamp, results
             )
@@ -311,16 +324,15 @@ class Chain:
             limit = self._engine.memory_bytes_max
             status = memory_status(limit + 1, limit)
             return TransformError(status, UNKNOWN_OFFSET, is_fatal=True)
-        records = list(_records_of(payload))
-        first = records[0] if records else b""
-        delta, key, value = _record_of(first) if first else (0, None, b"")
+        count = _count_of(payload)
+        delta, key, value = _first_record(payload) if count else (0, None, b"")
         offset = Offset(base_offset + delta)
         told = SmartModuleRuntimeFailure(
             hint=cut(f"{link.label}: {failure}"),
             offset=offset,
             kind=KINDS.get(link.module.kind, SmartModuleErrorKind.GENERIC),
-            record_key=key if len(records) == 1 else None,
-            record_value=value if len(records) == 1 else b"",
+            record_key=key if count == 1 else None,
+            record_value=value if count == 1 else b"",
         )
         return TransformError(
             ErrorStatus(ErrorCode.SMART_MODULE_RUNTIME_ERROR, (told,)),
@@ -347,15 +359,10 @@ def _count_of(payload: bytes) -> int:
     return int(_COUNT.unpack_from(payload)[0])
 
 
-def _records_of(payload: bytes) -> list[bytes]:
-    """Each record as it is encoded, its length before it."""
-    position, end = _COUNT.size, len(payload)
-    records = []
-    for _ in range(_count_of(payload)):
-        size, after = decode_varint(payload, position, end)
-        records.append(payload[position : after + size])
-        position = after + size
-    return records
+def _first_record(payload: bytes) -> tuple[int, bytes | None, bytes]:
+    """Offset delta, key, value."""
+    start, end = record_bounds(payload, _COUNT.size, 1)
+    return _record_of(payload[start:end])
 
 
 def _record_of(record: bytes) -> tuple[int, bytes | None, bytes]:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from struct import Struct
 
+from fluvio_protocol.codec.varint import decode_varint
 from fluvio_protocol.errors import RemoteProtocolError
 from fluvio_protocol.record import (
     BatchBuilder,
@@ -22,7 +23,7 @@ from fluvio_protocol.record import (
     decompress,
 )
 from fluvio_protocol.record.batch import seal
-from fluvio_protocol.record.record import RECORD_SIZE_BYTES_MIN, decode_records
+from fluvio_protocol.record.record import decode_records, record_bounds
 
 BATCH_UNPACKED_BYTES_MAX = 64 << 20
 """What a batch may unfold to: on the wire it has at most 32 MiB."""
@@ -107,24 +108,21 @@ class OpenBatch:
     def _record_starts(self) -> list[int]:
         """Where each record begins, and where the last one ends."""
         if self._starts is None:
-            payload = self.payload
-            starts = [position := _COUNT.size]
-            for _ in range(self.record_count):
-                size, after = _varint(payload, position)
-                position = after + size
-                if size < RECORD_SIZE_BYTES_MIN - 1 or position > len(payload):
-                    raise RemoteProtocolError(
-                        f"batch at offset {self.header.base_offset}: a record is cut short"
-                    )
-                starts.append(position)
-            self._starts = starts
+            try:
+                self._starts = record_bounds(self.payload, _COUNT.size, self.record_count)
+            except RemoteProtocolError as error:
+                raise RemoteProtocolError(
+                    f"batch at offset {self.header.base_offset}: {error}"
+                ) from None
         return self._starts
 
     def _delta_at(self, number: int) -> int:
         # length, attributes, timestamp delta, offset delta
-        position = _varint(self.payload, self._record_starts()[number])[1] + 1
-        position = _varint(self.payload, position)[1]
-        return _varint(self.payload, position)[0]
+        starts = self._record_starts()
+        end = starts[number + 1]
+        position = decode_varint(self.payload, starts[number], end)[1] + 1
+        position = decode_varint(self.payload, position, end)[1]
+        return decode_varint(self.payload, position, end)[0]
 
 
 def made_batch(
@@ -172,20 +170,3 @@ def stored_batch(payload: bytes, source: BatchHeader) -> bytes | None:
     for timestamp_delta, _, key, value in decode_records(payload, _COUNT.size, count):
         builder.append(key, value, source.first_timestamp + timestamp_delta)
     return builder.build(source.compression)
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Value and the position after it. Raises RemoteProtocolError."""
-    value = shift = 0
-    try:
-        while True:
-            byte = data[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return (value >> 1) ^ -(value & 1), position
-            shift += 7
-            if shift > 63:
-                raise RemoteProtocolError("a number of more than ten bytes")
-    except IndexError:
-        raise RemoteProtocolError("record is cut short") from None
