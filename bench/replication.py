@@ -9,11 +9,9 @@ times on the same processors: what a cluster of several machines does is not mea
 import asyncio
 import os
 import signal
-import socket
-import struct
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,10 +20,12 @@ from typing import Any
 
 import psutil
 from client import cluster
+from connection import Connection
+from processes import LOAD_CORES, pinned
 from smart_modules import Figure
 
 from fluvio_client import Fluvio, ProducerConfig, connect
-from fluvio_protocol.api.header import CORRELATION, encode_request
+from fluvio_protocol.api.header import encode_request
 from fluvio_protocol.errors import FluvioError
 from fluvio_protocol.record import Record, encode_batch
 from fluvio_protocol.spu_public.produce import (
@@ -41,6 +41,7 @@ VERSION = 25
 RECORD_BYTES = 512
 BATCH_BYTES = 16 << 10
 IN_FLIGHT = 8
+MANY_IN_FLIGHT = 64
 WHOLE_S = 60.0
 HEALTHY_BETWEEN = 20
 MIB = 1 << 20
@@ -60,18 +61,21 @@ class ReplicationScale:
 def measure(directory: Path, scale: ReplicationScale) -> Iterator[Figure]:
     """All lines. Raises RuntimeError when the cluster fails."""
     folder = directory / "replicated"
-    with cluster(folder, spu_count=len(SPUS)) as address, asyncio.Runner() as runner:
+    with (
+        cluster(folder, spu_count=len(SPUS)) as address,
+        pinned(LOAD_CORES),
+        asyncio.Runner() as runner,
+    ):
         yield from runner.run(_costs(address, folder / "data", scale))
         yield from runner.run(_catch_up(address, scale))
         yield from runner.run(_failovers(address, folder / "data", scale))
 
 
-class _Door:
+class _Door(Connection):
     """A connection to the leader, for committed records of one partition."""
 
     def __init__(self, port: int, topic: str, batch: bytes) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__(port)
         data = PartitionProduceData(partition=PartitionId(0), records=batch)
         request = ProduceRequest(
             isolation=Isolation.READ_COMMITTED,
@@ -84,24 +88,10 @@ class _Door:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.close()
 
-    def send(self) -> None:
-        self._socket.sendall(self._frame)
-
-    def receive(self) -> None:
-        (size,) = struct.unpack(">i", self._exactly(4))
-        self._exactly(size)
-
-    def _exactly(self, size: int) -> bytes:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
-            count = self._socket.recv_into(view)
-            if not count:
-                raise RuntimeError("an SPU closed a connection")
-            view = view[count:]
-        return bytes(data[-CORRELATION.size :])
+    def send_batch(self) -> None:
+        self.send_frame(self._frame)
 
 
 def _latencies_us(port: int, topic: str, count: int) -> list[float]:
@@ -111,39 +101,48 @@ def _latencies_us(port: int, topic: str, count: int) -> list[float]:
     with _Door(port, topic, batch) as door:
         for number in range(count + 20):
             began = time.perf_counter()
-            door.send()
+            door.send_batch()
             door.receive()
             if number >= 20:
                 found.append((time.perf_counter() - began) * 1e6)
     return found
 
 
-def _load(port: int, topic: str, seconds: float, leader: psutil.Process) -> tuple[float, float]:
+def _load(
+    port: int, topic: str, seconds: float, leader: psutil.Process, in_flight: int
+) -> tuple[float, float]:
     """(MB/s committed, milliseconds of the leader's processor for each MB)."""
     count = BATCH_BYTES // (RECORD_BYTES + 12)
     batch = encode_batch([Record(b"x" * RECORD_BYTES)] * count, first_timestamp=1)
     with _Door(port, topic, batch) as door:
-        for _ in range(IN_FLIGHT):
-            door.send()
+        for _ in range(in_flight):
+            door.send_batch()
         before = leader.cpu_times()
         began = time.perf_counter()
         batches = 0
         while time.perf_counter() - began < seconds:
             door.receive()
-            door.send()
+            door.send_batch()
             batches += 1
         took_s = time.perf_counter() - began
         after = leader.cpu_times()
-        for _ in range(IN_FLIGHT):
+        for _ in range(in_flight):
             door.receive()
     megabytes = batches * len(batch) / 1e6
     cpu_s = after.user + after.system - before.user - before.system
     return megabytes / took_s, cpu_s * 1000 / max(megabytes, 1e-6)
 
 
+Series = dict[tuple[str, str], dict[int, list[float]]]
+"""Of each line, its title and unit, the figure of every round by the number of replicas."""
+
+
 async def _costs(address: str, data: Path, scale: ReplicationScale) -> list[Figure]:
-    latency: dict[int, list[list[float]]] = {}
-    load: dict[int, list[tuple[float, float]]] = {}
+    series: Series = {}
+
+    def note(title: str, unit: str, count: int, value: float) -> None:
+        series.setdefault((title, unit), {}).setdefault(count, []).append(value)
+
     async with connect(address=address) as client:
         port = await _port_of(client, LEADER)
         leader = _process_of(data, LEADER)
@@ -153,28 +152,27 @@ async def _costs(address: str, data: Path, scale: ReplicationScale) -> list[Figu
         for _ in range(scale.rounds):
             for count, name in topics.items():
                 found = await asyncio.to_thread(_latencies_us, port, name, scale.records)
-                latency.setdefault(count, []).append(found)
-                rate = await asyncio.to_thread(_load, port, name, scale.load_s, leader)
-                load.setdefault(count, []).append(rate)
+                note("committed latency p50", "us", count, _quantile(found, 0.5))
+                note("committed latency p99", "us", count, _quantile(found, 0.99))
+                for in_flight in (IN_FLIGHT, MANY_IN_FLIGHT):
+                    rate, cpu = await asyncio.to_thread(
+                        _load, port, name, scale.load_s, leader, in_flight
+                    )
+                    note(f"committed, {in_flight} in flight", "MB/s", count, rate)
+                    note(f"leader's processor, {in_flight} in flight", "ms/MB", count, cpu)
         for name in topics.values():
             await client.admin.topics.delete(name)
-    figures = []
-    for count in range(1, len(SPUS) + 1):
-        words = f"{count} replica{'s' * (count > 1)}"
-        for title, unit, take in (
-            ("committed latency p50", "us", lambda n: [_quantile(one, 0.5) for one in latency[n]]),
-            ("committed latency p99", "us", lambda n: [_quantile(one, 0.99) for one in latency[n]]),
-            ("committed throughput", "MB/s", lambda n: [one[0] for one in load[n]]),
-            ("leader's processor", "ms/MB", lambda n: [one[1] for one in load[n]]),
-        ):
-            figures.append(_figure(f"{title}, {words}", unit, take, count))
-    return figures
+    return [
+        _figure(f"{title}, {count} replica{'s' * (count > 1)}", unit, values, count)
+        for count in range(1, len(SPUS) + 1)
+        for (title, unit), values in series.items()
+    ]
 
 
-def _figure(name: str, unit: str, take: Callable[[int], list[float]], count: int) -> Figure:
+def _figure(name: str, unit: str, values: dict[int, list[float]], count: int) -> Figure:
     if count == 1:
-        return Figure(name, unit, take(1), [])
-    return Figure(name, unit, take(count), take(1), "1 replica")
+        return Figure(name, unit, values[1], [])
+    return Figure(name, unit, values[count], values[1], "1 replica")
 
 
 async def _catch_up(address: str, scale: ReplicationScale) -> list[Figure]:
@@ -200,7 +198,7 @@ def _fill(port: int, name: str, batch: bytes, batches: int) -> None:
     with _Door(port, name, batch) as door:
         for number in range(batches + IN_FLIGHT):
             if number < batches:
-                door.send()
+                door.send_batch()
             if number >= IN_FLIGHT:
                 door.receive()
 

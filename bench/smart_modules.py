@@ -6,18 +6,16 @@ record and looks at none, so what is measured is what the SPU does around a modu
 author's code. Streams are read over plain sockets by this process, on the load's core.
 """
 
-import socket
 import statistics
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from connection import Connection
 from processes import LOAD_CORES, Server, pinned
 
-from fluvio_protocol.api.header import CORRELATION, encode_request
-from fluvio_protocol.codec import Message, decode_exact
+from fluvio_protocol.codec import decode_exact
 from fluvio_protocol.record import Record, encode_batch, iterate_headers
 from fluvio_protocol.spu_public.produce import (
     PartitionProduceData,
@@ -37,7 +35,6 @@ MODULES = Path(__file__).parents[1] / "tests" / "spu" / "modules"
 TOPIC = "bench"
 VERSION = 25
 BATCH_BYTES = 16 * 1024
-TIMEOUT_S = 120
 NEIGHBOUR_INTERVAL_S = 0.005
 LOOPING_STREAMS = 6
 
@@ -70,27 +67,8 @@ def module(name: str) -> SmartModuleInvocation:
     return SmartModuleInvocation(wasm=AdHocModule(wasm=bytes(code)))
 
 
-class Client:
+class Client(Connection):
     """A connection that waits for each answer."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._next = 0
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def send(self, request: Message, version: int) -> None:
-        self._next += 1
-        self._socket.sendall(
-            encode_request(request, version=version, correlation_id=self._next, client_id="bench")
-        )
-
-    def receive(self) -> bytes:
-        """The body of the next answer."""
-        (length,) = struct.unpack(">i", self._exactly(4))
-        return self._exactly(length)[CORRELATION.size :]
 
     def produce(self, partition: int, batch: bytes) -> None:
         data = PartitionProduceData(partition=PartitionId(partition), records=batch)
@@ -124,16 +102,6 @@ class Client:
         self.send(UpdateOffsetsRequest(offsets=(update,)), 0)
         self.receive()
         return end
-
-    def _exactly(self, size: int) -> bytes:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
-            count = self._socket.recv_into(view)
-            if not count:
-                raise RuntimeError("the SPU closed a connection")
-            view = view[count:]
-        return bytes(data)
 
 
 def throughput(
