@@ -29,7 +29,7 @@ class ScTimings:
     resync_s:               how often everything is looked at though nothing happened
     """
 
-    spu_silence_s: float = 90.0
+    spu_silence_s: float = 10.0
     restart_grace_s: float = 15.0
     heartbeat_interval_ms: int = 400
     create_wait_s: float = 90.0

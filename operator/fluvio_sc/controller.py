@@ -50,6 +50,7 @@ from fluvio_sc.core.observation import (
     observe_endpoint,
     observe_in_sync_proposals,
     observe_life,
+    observe_pause,
     observe_removal,
     observe_reports,
     observe_resignations,
@@ -79,6 +80,10 @@ VISITS_PER_TURN_MAX = 8
 """A key that is still not settled after so many visits waits for the next turn."""
 
 REQUESTS_PER_TURN_MAX = 256
+
+PULSE_S = 0.5
+PULSE_MISSED_MS = 1_500
+"""Without a pulse for so long this process did not run, or not its event loop."""
 
 Decide = Callable[[ClusterState], Sequence[Action]]
 
@@ -145,6 +150,8 @@ class Controller:
         self._tick_at_ms: int | None = None
         self._resync_at_ms = 0
         self._paused_until_ms = 0
+        self._pulse_ms = 0
+        self._pulse_timer: asyncio.TimerHandle | None = None
         self._backoff = Backoff(initial_s=0.1, maximum_s=10.0)
         self._key_backoffs: dict[ObjectKey, Backoff] = {}
         self._write_backoffs: dict[ObjectKey, Backoff] = {}
@@ -167,13 +174,19 @@ class Controller:
         self._memory_store.publish(objects, ())
         _log.info("event=loaded objects=%s", len(objects))
         self._resync_at_ms = now_ms  # the first turn looks at everything
+        self._pulse_ms = now_ms
 
     async def run(self) -> None:
         """Turn after turn, until cancelled."""
-        while True:
-            await self._wait_for_work()
-            await self._turn()
-            await asyncio.sleep(0)  # a full queue must not starve the sockets
+        self._feel_pulse()
+        try:
+            while True:
+                await self._wait_for_work()
+                await self._turn()
+                await asyncio.sleep(0)  # a full queue must not starve the sockets
+        finally:
+            if self._pulse_timer is not None:
+                self._pulse_timer.cancel()
 
     async def execute(self, decide: Decide) -> None:
         """Do what `decide` asks for, given the state at its turn; return once it is published.
@@ -270,6 +283,22 @@ class Controller:
         if known is None or at_ms < known:
             self._wake_at_ms[key] = at_ms
 
+    def _feel_pulse(self) -> None:
+        self._note_pulse()
+        self._pulse_timer = asyncio.get_running_loop().call_later(PULSE_S, self._feel_pulse)
+
+    def _note_pulse(self) -> None:
+        """Notice that this process was frozen, or busy: SPUs may have spoken and not been heard.
+
+        At every turn, too: one may come before the timer does.
+        """
+        now_ms = self._clock_ms()
+        missed_ms = now_ms - self._pulse_ms
+        if missed_ms >= PULSE_MISSED_MS:
+            _log.warning("event=stood_still ms=%s", missed_ms)
+            observe_pause(self._state, now_ms)
+        self._pulse_ms = now_ms
+
     async def _wait_for_work(self) -> None:
         while True:
             self._wake.clear()
@@ -318,6 +347,7 @@ class Controller:
     # One turn.
 
     async def _turn(self) -> None:
+        self._note_pulse()
         now_ms = self._clock_ms()
         self._take_changes()
         turn = Transaction(self._state, now_ms=now_ms, new_uid=new_uid)

@@ -404,9 +404,9 @@ def test_health(make_world: MakeWorld) -> None:
     assert judge_health(before, world.state, START_MS + 15_000).resolution is OFFLINE
     world.connect(1)
     health = judge_health(spu, world.state, START_MS)
-    assert (health.resolution, health.again_at_ms) == (ONLINE, START_MS + 90_000)
-    assert judge_health(spu, world.state, START_MS + 89_999).resolution is ONLINE
-    assert judge_health(spu, world.state, START_MS + 90_000).resolution is OFFLINE
+    assert (health.resolution, health.again_at_ms) == (ONLINE, START_MS + 10_000)
+    assert judge_health(spu, world.state, START_MS + 9_999).resolution is ONLINE
+    assert judge_health(spu, world.state, START_MS + 10_000).resolution is OFFLINE
     world.disconnect(1)
     assert judge_health(spu, world.state, START_MS).resolution is OFFLINE
 

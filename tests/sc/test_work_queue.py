@@ -11,6 +11,7 @@ import pytest
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, TopicSpec
+from fluvio_protocol.types import SpuId
 from fluvio_sc.config import ScConfig, ScTimings
 from fluvio_sc.controller import Controller, NotReady
 from fluvio_sc.core.actions import Action, SetSpec
@@ -237,3 +238,39 @@ async def test_the_runtime_is_asked_only_when_spus_change(dict_store: Any, spu_s
         for number in range(5):
             await parts.create(f"t{number}")
         assert runtime.calls == 1
+
+
+async def test_an_spu_is_not_silent_while_the_controller_stands_still(
+    dict_store: Any, no_runtime: Any, spu_spec: Any
+) -> None:
+    now_ms = 1_000_000
+    memory_store = MemoryStore()
+    controller = Controller(
+        store=dict_store,
+        runtime=no_runtime,
+        memory_store=memory_store,
+        config=ScConfig(spus=(spu_spec(5001),)),
+        clock_ms=lambda: now_ms,
+    )
+
+    async def state_after(ms: int) -> str:
+        nonlocal now_ms
+        now_ms += ms
+        await controller.execute(lambda state: [])
+        await controller.execute(lambda state: [])
+        spu = memory_store.get(Kind.SPU, "custom-spu-5001")
+        assert spu is not None
+        return str(spu.status.resolution.name)
+
+    await controller.load()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(controller.run())
+        await state_after(0)
+        controller.spu_connected(SpuId(5001))
+        assert await state_after(0) == "ONLINE"
+        # Frozen, and what the SPU said meanwhile is still in the socket.
+        assert await state_after(60_000) == "ONLINE"
+        for _ in range(9):
+            assert await state_after(1_000) == "ONLINE"
+        assert await state_after(1_000) == "OFFLINE"
+        task.cancel()

@@ -128,7 +128,7 @@ class StoredObject:
 class CoreTimings:
     """How patient the decisions are, in ms. What each means: `config.ScTimings`."""
 
-    spu_silence_ms: int = 90_000
+    spu_silence_ms: int = 10_000
     restart_grace_ms: int = 15_000
     deletion_release_ms: int = 10_000
     preferred_leader_delay_ms: int = 10_000
@@ -195,6 +195,7 @@ class ClusterState:
     proposals:    by partition name; outdated as soon as the stored version is another
     resignations: by partition name; outdated as soon as the stored version is another
     settled_ms:   by partition uid: when leader, in-sync set or successor last changed
+    listening_ms: since when the controller has taken in what SPUs say, without a pause
     min_in_sync:  replicas that a record needs, of topics that do not say it
     removals:     by partition uid: the SPUs that have confirmed the removal of its files
     unavailable:  SPUs that cannot run at present whatever their session says, and why
@@ -212,6 +213,7 @@ class ClusterState:
         min_in_sync: int = MIN_IN_SYNC_DEFAULT,
     ) -> None:
         self.started_ms = started_ms
+        self.listening_ms = started_ms
         self.timings = timings or CoreTimings()
         self.observations: dict[SpuId, SpuObservation] = {}
         self.reports: dict[str, LiveReport] = {}

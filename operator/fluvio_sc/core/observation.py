@@ -65,6 +65,11 @@ def observe_life(state: ClusterState, spu_id: SpuId, session: int, now_ms: int) 
     return [] if state.spu_is_online(spu_id) else _key_of_spu(state, spu_id)
 
 
+def observe_pause(state: ClusterState, now_ms: int) -> None:
+    """The controller itself stood still until now: nobody was silent meanwhile."""
+    state.listening_ms = now_ms
+
+
 def observe_disconnection(state: ClusterState, spu_id: SpuId, session: int) -> list[ObjectKey]:
     """A session is over; if it is not the newest, nothing happens."""
     observed = state.observations.get(spu_id)

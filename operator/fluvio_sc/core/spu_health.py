@@ -5,7 +5,7 @@ Called by `reconcile/spu.py`.
     never dialled              Init
     session stands, reports    Online
     session ended              Offline, at once
-    session stands, silent     Offline, after a while
+    session stands, silent     Offline, after a while in which the controller did listen
     pod or node is gone        Offline, at once, whatever the session says
     controller just started    what it was, for a grace period: the SPUs are still reconnecting
 """
@@ -41,8 +41,10 @@ def judge_health(spu: StoredObject, state: ClusterState, now_ms: int) -> Health:
         return Health(SpuStatusResolution.OFFLINE, "has not come back since the restart")
     if not observed.connected:
         return Health(SpuStatusResolution.OFFLINE, "connection lost")
-    silent_at_ms = observed.last_heard_ms + state.timings.spu_silence_ms
+    # What came while the controller did not listen may still be on its way to it.
+    silent_since_ms = max(observed.last_heard_ms, state.listening_ms)
+    silent_at_ms = silent_since_ms + state.timings.spu_silence_ms
     if now_ms >= silent_at_ms:
-        silent_s = (now_ms - observed.last_heard_ms) // 1000
+        silent_s = (now_ms - silent_since_ms) // 1000
         return Health(SpuStatusResolution.OFFLINE, f"silent for {silent_s} s")
     return Health(SpuStatusResolution.ONLINE, "reports", silent_at_ms)
