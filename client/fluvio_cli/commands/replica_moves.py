@@ -27,10 +27,7 @@ LOOK_AGAIN_S = 0.3
 REPLICA_HEADERS = (
     "PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "ELIGIBLE", "MIN", "LAG", "MOVING TO",
 )  # fmt: skip
-_STILL_MOVING = (
-    "the replicas go on moving: fluvio partition replicas shows how far they are, "
-    "fluvio partition move NAME --cancel brings them back"
-)
+_STILL_MOVING = "the replicas go on moving: fluvio partition replicas shows how far they are"
 MOVE_HEADERS = ("PARTITION", "FROM", "TO", "REASON")
 
 
@@ -97,7 +94,14 @@ def move(
             return await client.admin.replicas.cancel_move(name, dry_run=dry_run)
         return await client.admin.replicas.move(name, spus, dry_run=dry_run)
 
-    _carry_out(context, plan, lambda one: str(one.key) == name, dry_run=dry_run, wait=wait)
+    _carry_out(
+        context,
+        plan,
+        lambda one: str(one.key) == name,
+        undo="" if cancel else f"fluvio partition move {name} --cancel brings them back",
+        dry_run=dry_run,
+        wait=wait,
+    )
 
 
 @click.command("elect")
@@ -133,8 +137,16 @@ def drain(context: click.Context, *, spu: int, cancel: bool, dry_run: bool, wait
     async def plan(client: "Fluvio") -> "Sequence[PlannedMove]":
         return await client.admin.replicas.drain(spu, cancel=cancel, dry_run=dry_run)
 
+    undo = (
+        f"fluvio cluster spu drain {spu} --cancel brings them back and lets it hold replicas again"
+    )
     _carry_out(
-        context, plan, lambda one: spu in (*one.replicas, *one.leaving), dry_run=dry_run, wait=wait
+        context,
+        plan,
+        lambda one: spu in (*one.replicas, *one.leaving),
+        undo="" if cancel else undo,
+        dry_run=dry_run,
+        wait=wait,
     )
 
 
@@ -152,15 +164,28 @@ def rebalance(
         return await client.admin.replicas.rebalance(*topics, dry_run=dry_run)
 
     _carry_out(
-        context, plan, lambda one: not topics or one.key.topic in topics, dry_run=dry_run, wait=wait
+        context,
+        plan,
+        lambda one: not topics or one.key.topic in topics,
+        undo="fluvio partition move TOPIC-N --cancel brings those of one partition back",
+        dry_run=dry_run,
+        wait=wait,
     )
 
 
 def _carry_out(
-    context: click.Context, plan: "MakePlan", concerns: "Concerns", *, dry_run: bool, wait: bool
+    context: click.Context,
+    plan: "MakePlan",
+    concerns: "Concerns",
+    *,
+    undo: str,
+    dry_run: bool,
+    wait: bool,
 ) -> None:
     """concerns: which partitions --wait waits for, besides those of the plan: a command that is
-    given again plans nothing, and its moves are still under way"""
+    given again plans nothing, and its moves are still under way
+    undo: what brings the replicas back, said to whoever stops waiting; empty: they are on their way
+    back already"""
 
     async def work(client: "Fluvio") -> None:
         moves = await plan(client)
@@ -179,7 +204,7 @@ def _carry_out(
                 try:
                     await _until_moved(client, names)
                 except asyncio.CancelledError:
-                    click.echo(_STILL_MOVING, err=True)
+                    click.echo(", ".join(filter(None, (_STILL_MOVING, undo))), err=True)
                     raise
 
     run_client(context, work)
