@@ -181,7 +181,7 @@ def make_assignment(
         leader=fields.pop("leader", OWN_ID),
         leader_epoch=LeaderEpoch(epoch),
         replicas=fields.pop("replicas", (OWN_ID,)),
-        in_sync=(InSyncReplica(spu=OWN_ID),),
+        in_sync=fields.pop("in_sync", (InSyncReplica(spu=OWN_ID),)),
         **fields,
     )
 

@@ -35,6 +35,7 @@ from fluvio_protocol.spu_private.replication import (
 )
 from fluvio_protocol.types import LeaderEpoch, Offset, ReplicaKey, SpuId
 from fluvio_socket.connection import Connection
+from fluvio_spu.private_api.catch_up import CatchUpAllowance
 from fluvio_spu.replica.cold_read import read_ahead
 from fluvio_spu.replica.leadership import Leadership
 from fluvio_spu.replica.replica import Replica
@@ -83,9 +84,8 @@ class FollowerSession:
         self._loop = asyncio.get_running_loop()
         self._heard_at_s = self._told_at_s = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        self._catch_up_rate = service.catch_up_bytes_per_second
-        self._catch_up_bytes = float(self._catch_up_rate)
-        self._held_back: list[FollowedPartition] = []
+        self._catch_up = CatchUpAllowance(service.catch_up_bytes_per_second)
+        self._held_back: dict[FollowedPartition, None] = {}
         _log.info("event=follower_connected spu=%s peer=%s", self.spu_id, connection.peer)
 
     # From the connection.
@@ -154,14 +154,14 @@ class FollowerSession:
 
     def may_catch_up(self, stream: "FollowedPartition") -> bool:
         """Whether one that is not in sync may be sent something now; if not, it is called later."""
-        if not self._catch_up_rate or self._catch_up_bytes > 0:
+        if self._catch_up.may_send:
             return True
-        self._held_back.append(stream)
+        self._held_back[stream] = None
         return False
 
     def caught_up_by(self, size_bytes: int) -> None:
         """So much was sent to one that is not in sync."""
-        self._catch_up_bytes -= size_bytes
+        self._catch_up.sent(size_bytes)
 
     def forget(self, stream: "FollowedPartition") -> None:
         """The stream has ended."""
@@ -198,12 +198,10 @@ class FollowerSession:
     def _tick(self) -> None:
         now_s = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        if self._catch_up_rate:
-            share = self._catch_up_rate * TICK_S
-            self._catch_up_bytes = min(self._catch_up_bytes + share, float(self._catch_up_rate))
-            held_back, self._held_back = self._held_back, []
-            for stream in held_back:
-                stream.send_next()
+        self._catch_up.passed(TICK_S)
+        held_back, self._held_back = self._held_back, {}
+        for stream in held_back:
+            stream.send_next()
         if now_s - self._heard_at_s > LINK_SILENCE_S:
             self.connection.close(f"follower {self.spu_id} is silent")
             return
