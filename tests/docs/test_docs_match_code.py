@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import click
 import pytest
 
+from fluvio_cli.commands import replica_moves
 from fluvio_protocol.api.versions import PLATFORM_VERSION, ApiVersionRange
 from fluvio_protocol.record import encode_batch
 from fluvio_protocol.record.record import Record
@@ -125,6 +127,29 @@ def test_every_setting_of_cluster_start_is_documented() -> None:
     rows = [*rows_of(page("reference/local-cluster.md")), *rows_of(start)]
     said = {flag for row in rows for flag in flags_in(row[0])}
     assert said == flags_in(help_of("-c", run, "cluster", "start"))
+
+
+def test_every_flag_of_the_commands_that_move_replicas_is_documented() -> None:
+    commands = (
+        *(replica_moves.show_replicas, replica_moves.move, replica_moves.elect),
+        *(replica_moves.drain, replica_moves.rebalance),
+    )
+    taken = {
+        (option, command.name)
+        for command in commands
+        for param in command.params
+        if isinstance(param, click.Option)
+        for option in param.opts
+        if option.startswith("--")
+    }
+    rows = rows_of(page("reference/replica-moves.md").split("## Flags")[1].split("\n## ")[0])
+    said = {
+        (flag, name)
+        for flags, of, _ in rows
+        for flag in flags_in(flags)
+        for name in re.findall(r"`(\w+)`", of)
+    }
+    assert said == taken
 
 
 def test_every_counter_is_documented() -> None:
