@@ -55,12 +55,14 @@ from fluvio_spu.replication.effects import (
 from fluvio_spu.replication.follower import FollowerReplica, FollowerSettings, FollowerState
 from fluvio_spu.replication.in_sync import InSyncSet
 from fluvio_spu.replication.leader import LeaderReplica, ReplicationSettings
-from fluvio_spu.storage import CorruptSegment, Log, LogConfig
+from fluvio_spu.storage import CorruptSegment, Log, LogConfig, OutOfStorage, StorageError
 from fluvio_spu.storage.data_folder import DataFolder, close_data_folder, open_data_folder
 
 FOLDER = "data/spu"
 SLICE_BYTES = 300
 SLICES_PER_TURN = 2
+RETRY_MS = 300
+PATIENCE_MS = 1_000
 LEADER_SETTINGS = ReplicationSettings(lag_ms_max=1_500, join_ms_max=600, proposal_ms=200)
 FOLLOWER_SETTINGS = FollowerSettings(join_ms_max=200, silence_ms_max=1_500)
 _NOT_LEADER = ErrorStatus(ErrorCode.PARTITION_NOT_LEADER)
@@ -90,6 +92,7 @@ class SimNode:
         self.incarnation_count = 0
         self.durable = 0
         self.syncing = False
+        self.out_of_storage = False
         self.frozen_until_ms = 0
 
     @property
@@ -112,8 +115,20 @@ class SimNode:
 
     # The process.
 
-    def start(self) -> None:
+    def start(self) -> bool:
+        """False when its disk is too full to begin with; somebody tries again."""
         self.disk.restart_process()
+        try:
+            self._start()
+        except (OSError, StorageError):
+            assert self.disk.capacity is not None
+            self.opened = None
+            self.process = 0
+            self.disk.restart_process()
+            return False
+        return True
+
+    def _start(self) -> None:
         found = open_data_folder(
             self.disk, FOLDER, acks_wait=self.acks_wait, new_incarnation=self._new_incarnation
         )
@@ -133,7 +148,7 @@ class SimNode:
             self._lost_before("it has holes that were found before")
         if not self.opened.is_known:
             self._lost_before("who wrote it cannot be read")
-        self.syncing = False
+        self.syncing = self.out_of_storage = False
         if not self.is_damaged:
             self.world.checker.log_opened(self)
 
@@ -280,13 +295,21 @@ class SimNode:
     def _note_epoch(self, wanted: ReplicaAssignment) -> None:
         opened = self.opened
         assert opened is not None
-        opened.begin_epoch(wanted.leader_epoch)
+        try:
+            opened.begin_epoch(wanted.leader_epoch)
+        except (OSError, StorageError):
+            self.later(RETRY_MS, self._job_failed)
+            return
         if self.acks_wait:
             self.log.sync_handle().run()
         self.busy = False
         current = self.assignment
         if current is not None and current.leader_epoch == wanted.leader_epoch:
             self._lead(current)
+        self.reconcile()
+
+    def _job_failed(self) -> None:
+        self.busy = False
         self.reconcile()
 
     def _lead(self, wanted: ReplicaAssignment) -> None:
@@ -317,7 +340,15 @@ class SimNode:
         if committed and not leader.takes_committed:
             return "not enough replicas"
         batch = encode_batch([Record(value=value)], first_timestamp=0)
-        base = self.log.append([(memoryview(bytearray(batch)), 1)])
+        try:
+            base = self.log.append([(memoryview(bytearray(batch)), 1)])
+        except OutOfStorage:
+            if not self.out_of_storage and len(leader.in_sync.members) > 1:
+                self.world.trace(f"spu {self.number} has no room, and leaves")
+                self._perform_leader(leader.leave(self.world.now_ms, PATIENCE_MS))
+            self.out_of_storage = True
+            return "out of storage"
+        self.out_of_storage = False
         end = self.log.end_offset
         self.world.checker.written(self, leader.leader_epoch, base, self.raw(base, end))
         if not self.acks_wait:
@@ -555,13 +586,18 @@ class SimNode:
             self.reconcile()
             return
         self.world.log_changes(self.number)
-        match steps[0]:
-            case CutLog(end):
-                opened.cut(end)
-            case RestartLog(offset, _):
-                opened.restart_at(offset)
-            case AdoptLineage(entries):
-                opened.note_lineage(entries)
+        try:
+            match steps[0]:
+                case CutLog(end):
+                    opened.cut(end)
+                case RestartLog(offset, _):
+                    opened.restart_at(offset)
+                case AdoptLineage(entries):
+                    opened.note_lineage(entries)
+        except (OSError, StorageError):
+            assert self.disk.capacity is not None
+            self.later(RETRY_MS, lambda: self._reshape(steps))
+            return
         if len(steps) == 1 and self.acks_wait:
             opened.log.sync_handle().run()
         if not self.is_damaged:
@@ -635,7 +671,13 @@ class SimNode:
         if verdict is not True:
             self._perform_follower(verdict or [])
             return
-        self.log.append_copied(records, base_offset=head.base_offset, end_offset=head.end_offset)
+        try:
+            self.log.append_copied(
+                records, base_offset=head.base_offset, end_offset=head.end_offset
+            )
+        except OutOfStorage:
+            self._rejoin_later(follower)
+            return
         self.world.checker.copied(self, head.base_offset, records)
         follower.appended(self.log.end_offset)
         self._perform_follower(
@@ -652,6 +694,16 @@ class SimNode:
             self._sync_soon()
         else:
             self._perform_follower(follower.durable(self.log.end_offset))
+
+    def _rejoin_later(self, follower: FollowerReplica) -> None:
+        """The leader believes that it has sent what was not stored."""
+        follower.link_lost()
+
+        def rejoin() -> None:
+            if self.follower is follower:
+                self._perform_follower(follower.join(self.world.now_ms))
+
+        self.later(RETRY_MS, rejoin)
 
     def lost_link(self, other: int) -> None:
         """The connection to or from another node ended."""

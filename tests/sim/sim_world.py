@@ -39,7 +39,7 @@ class Plan:
     acks_wait: bool = False
     faults: tuple[str, ...] = (
         "kill", "power", "stop", "cut", "cut one way", "controller", "controller cut", "torn store",
-        "freeze", "damage",
+        "freeze", "damage", "full",
     )  # fmt: skip
 
 
@@ -245,7 +245,9 @@ class World:
     def _start(self, number: int) -> None:
         node = self.nodes[number]
         if not node.alive:
-            node.start()
+            if not node.start():
+                self.later(self.random.randint(100, 1_000), lambda: self._start(number))
+                return
             self.trace(f"spu {number} starts, incarnation {node.incarnation % 1000}")
             self._register(number)
 
@@ -311,6 +313,8 @@ class World:
             case "freeze":
                 self.trace(f"spu {number} stands still")
                 self.nodes[number].frozen_until_ms = self.now_ms + self.random.randint(50, 2_500)
+            case "full":
+                self._fill(number)
             case "damage":
                 if self.nodes[number].alive and self._other_is_whole(number):
                     self._down(number, "kill")
@@ -328,6 +332,18 @@ class World:
                 self.controller_cuts.add(number)
                 heal = self.random.randint(100, 3_000)
                 self.later(heal, lambda: self.controller_cuts.discard(number))
+
+    def _fill(self, number: int) -> None:
+        """There is room for a few bytes, and later for all."""
+        disk = self.nodes[number].disk
+        if disk.capacity is None:
+            self.trace(f"spu {number}: its disk is full")
+            disk.capacity = disk.used_bytes() + self.random.choice((0, 0, 50, 500))
+
+            def emptied() -> None:
+                disk.capacity = None
+
+            self.later(self.random.randint(100, 4_000), emptied)
 
     def _planned_stop(self, number: int) -> None:
         node = self.nodes[number]
@@ -378,6 +394,7 @@ class World:
         self.controller.crash_before_store = False
         for node in self.nodes.values():
             node.frozen_until_ms = 0
+            node.disk.capacity = None
         self.trace("calm")
         self.successes = 0
         for _ in range(CALM_MS // CALM_STEP_MS):
@@ -458,4 +475,5 @@ def plan_of(seed: int) -> Plan:
         Plan(acks_wait=True, fault_interval_ms=400),
         Plan(slow_store_permille=300, fault_interval_ms=500),
         Plan(acks_wait=True, faults=("power", "freeze"), fault_interval_ms=250),
-    )[seed % 8]
+        Plan(faults=("full", "kill", "stop"), fault_interval_ms=300),
+    )[seed % 9]
