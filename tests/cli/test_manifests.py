@@ -7,8 +7,9 @@ import pytest
 
 from fluvio_cli.failure import Failure
 from fluvio_cli.main import run
-from fluvio_cli.manifests import read_files, read_manifest, write_manifest
+from fluvio_cli.manifests import read_files, write_manifest
 from fluvio_client import formats
+from fluvio_client.manifests import read_manifest
 from fluvio_client.table_format_file import read_table_format
 from fluvio_client.topic_config import read_topic_config
 from fluvio_client.topics import topic_spec
@@ -161,10 +162,21 @@ def test_every_problem_is_named(
     assert run(["apply"]) == 2
 
 
-def test_manifests_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manifests_without_pydantic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "fluvio_crd.manifest", None)
+    file = tmp_path / "group.yaml"
+    file.write_text(manifest("SpuGroup", spec="{replicas: 1}"))
     with pytest.raises(Failure, match=r"fluvio-cluster\[apply\]"):
-        read_manifest(formats.read(manifest("SpuGroup", spec="{replicas: 1}"), "yaml"))
+        read_files((str(file),))
+
+
+def test_lists_by_kind_as_fluvio_has_them_for_read_only_clusters(tmp_path: Path) -> None:
+    topic = manifest("Topic", "v2", "{replicas: {computed: {partitions: 2}}}").strip()
+    spu = manifest("Spu", spec=SPU_SPEC % "Custom", name="one").strip()
+    file = tmp_path / "metadata.json"
+    file.write_text(f"{{topics: [{topic}], spus: [{spu}]}}")
+    found = read_files((str(file),))
+    assert [one.title for one in found] == ["Topic x", "CustomSpu one"]
 
 
 def test_the_files_in_the_documentation(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from fluvio_cli.target import run_client
 from fluvio_cli.waiting import wait_options
 
 if TYPE_CHECKING:
-    from fluvio_cli.manifests import Desired
     from fluvio_client.desired import Applied, Difference
     from fluvio_client.fluvio import Fluvio
+    from fluvio_client.manifests import Desired
 
 
 def files_option(command: Any) -> Any:
