@@ -3,8 +3,9 @@
     async with ScApp(config, store, runtime) as app:
         ... app.public_port, app.private_port ...
 
-Entering reads the store, lets the queue settle once, and only then opens the doors, so that no
-client ever sees a cluster without its system topic. Leaving closes the doors first.
+Entering reads the store, lets the queue settle once, makes the objects that are declared, and only
+then opens the doors, so that no client ever sees a cluster without them or its system topic.
+Leaving closes the doors first.
 """
 
 import asyncio
@@ -13,11 +14,13 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from fluvio_protocol.errors import FluvioError
 from fluvio_sc.config import ScConfig
 from fluvio_sc.controller import Controller
 from fluvio_sc.core.actions import Action
 from fluvio_sc.core.admission import SMART_MODULE_SIZE_BYTES_MAX
 from fluvio_sc.core.cluster_state import MemberSpec
+from fluvio_sc.core.declaration import STAGES, DeclarationRefused, admission_of
 from fluvio_sc.core.ports import ObjectStore, SpuRuntime
 from fluvio_sc.memory_store import MemoryStore
 from fluvio_sc.private_api.service import PrivateService
@@ -85,19 +88,43 @@ class ScApp:
         return self._public.connections
 
     async def __aenter__(self) -> Self:
-        """Raises StoreError, and ListenFailed when a port is taken."""
-        async with AsyncExitStack() as stack:
-            await self.controller.load()
-            tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            queue = tasks.create_task(self.controller.run())
-            stack.callback(queue.cancel)
-            await self.controller.execute(lambda state: [])
-            await stack.enter_async_context(self._private)
-            await stack.enter_async_context(self._public)
-            await self._private.start(self.config.private_host, self.config.private_port)
-            await self._public.start(self.config.public_host, self.config.public_port)
-            self._stack = stack.pop_all()
+        """Raises StoreError, DeclarationRefused, and ListenFailed when a port is taken."""
+        try:
+            async with AsyncExitStack() as stack:
+                await self.controller.load()
+                tasks = await stack.enter_async_context(asyncio.TaskGroup())
+                queue = tasks.create_task(self.controller.run())
+                stack.callback(queue.cancel)
+                await self.controller.execute(lambda state: [])
+                await self._declare()
+                if self.config.read_only_reason is not None:
+                    self.controller.refuse_changes(self.config.read_only_reason)
+                await stack.enter_async_context(self._private)
+                await stack.enter_async_context(self._public)
+                await self._private.start(self.config.private_host, self.config.private_port)
+                await self._public.start(self.config.public_host, self.config.public_port)
+                self._stack = stack.pop_all()
+        except ExceptionGroup as group:  # the task group wraps what is raised among its tasks
+            if len(group.exceptions) == 1 and isinstance(group.exceptions[0], FluvioError):
+                raise group.exceptions[0] from None
+            raise
         return self
+
+    async def _declare(self) -> None:
+        """Raises DeclarationRefused, which names everything of a stage that cannot be had."""
+        for kinds in STAGES:
+            stage = [one for one in self.config.declared if one.kind in kinds]
+            outcomes = await asyncio.gather(
+                *(self.controller.execute(admission_of(one)) for one in stage),
+                return_exceptions=True,
+            )
+            problems = [
+                (one, outcome)
+                for one, outcome in zip(stage, outcomes, strict=True)
+                if isinstance(outcome, Exception)
+            ]
+            if problems:
+                raise DeclarationRefused(problems)
 
     async def __aexit__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fluvio_protocol.api.versions import PLATFORM_VERSION
 from fluvio_protocol.metadata.spu import SpuSpec
 from fluvio_sc.core.cluster_state import CoreTimings
+from fluvio_sc.core.declaration import DeclaredObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class ScConfig:
     public_port, private_port:  0 chooses a free one
     spus:                       SPU objects that must exist; made or corrected at start, new ones
                                 named `custom-spu-<id>`
+    declared:                   objects that must exist just so; made or changed at start
+    read_only_reason:           why clients may change nothing, in words; None lets them
     min_in_sync_replicas:       in-sync replicas that a record needs before it is committed, of
                                 topics that do not say it; never more than a partition has
     """
@@ -67,5 +70,7 @@ class ScConfig:
     private_port: int = 9004
     platform_version: str = PLATFORM_VERSION
     spus: tuple[SpuSpec, ...] = ()
+    declared: tuple[DeclaredObject, ...] = ()
+    read_only_reason: str | None = None
     min_in_sync_replicas: int = 1
     timings: ScTimings = field(default_factory=ScTimings)

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import IngressPort
 from fluvio_protocol.sc_private.in_sync import InSyncProposal, Resignation
@@ -42,7 +43,7 @@ from fluvio_sc.core.cluster_state import (
     StoredObject,
 )
 from fluvio_sc.core.dependents import dependents_of
-from fluvio_sc.core.errors import ControlError
+from fluvio_sc.core.errors import ControlError, Refused
 from fluvio_sc.core.observation import (
     observe_availability,
     observe_connection,
@@ -159,6 +160,7 @@ class Controller:
         self._session_count = 0
         self._spus_applied: tuple[DesiredSpu, ...] | None = None
         self._is_set_up = False
+        self._read_only_reason: str | None = None
 
     async def load(self) -> None:
         """Read the store and show what is in it. Raises StoreError."""
@@ -191,16 +193,28 @@ class Controller:
     async def execute(self, decide: Decide) -> None:
         """Do what `decide` asks for, given the state at its turn; return once it is published.
 
-        Raises what `decide` raises, and NotReady when the store failed.
+        Raises what `decide` raises, NotReady when the store failed, and Refused when nothing may
+        be changed.
         """
+        self._check_changeable()
         request = _Request(decide, asyncio.get_running_loop().create_future())
         self._requests.append(request)
         self._wake.set()
         await request.answer
 
     def check(self, decide: Decide) -> None:
-        """Raise what `decide` raises, and do nothing."""
+        """Raise what `execute` would raise, and do nothing."""
+        self._check_changeable()
         decide(self._state)
+
+    def refuse_changes(self, reason: str) -> None:
+        """Refuse every request from now on; what follows from observations is still done."""
+        self._read_only_reason = reason
+
+    def _check_changeable(self) -> None:
+        if self._read_only_reason is not None:
+            message = f"permission denied: {self._read_only_reason}"
+            raise Refused(ErrorCode.PERMISSION_DENIED, message)
 
     # What is observed. Called by the private door; each marks what may have to be done.
 

@@ -240,6 +240,7 @@ class Cluster:
         self.store: Any = DictStore()
         self.runtime = RecordingRuntime()
         self.timings = timings
+        self.settings: dict[str, Any] = {}
         self.spus = [FakeSpu(5001 + number) for number in range(spu_count)]
         self._stack = stack
         self._sc_stack = AsyncExitStack()
@@ -251,6 +252,7 @@ class Cluster:
             private_port=0,
             spus=tuple(make_spu_spec(spu.spu_id) for spu in self.spus),
             timings=timings or self.timings,
+            **self.settings,
         )
         self._sc_stack = AsyncExitStack()
         self.app = await self._sc_stack.enter_async_context(ScApp(config, self.store, self.runtime))
@@ -285,13 +287,21 @@ QUICK = ScTimings(tick_s=0.02, create_wait_s=10.0, delete_wait_s=10.0)
 
 @pytest_asyncio.fixture
 async def make_cluster() -> AsyncIterator[ClusterFactory]:
-    """`await make_cluster(spu_count=1, connect=True, timings=...)`: a running Cluster."""
+    """`await make_cluster(spu_count=1, connect=True, timings=...)`: a running Cluster.
+
+    Further settings are those of `ScConfig`, for every start.
+    """
     async with AsyncExitStack() as stack:
 
         async def make(
-            spu_count: int = 1, *, connect: bool = True, timings: ScTimings = QUICK
+            spu_count: int = 1,
+            *,
+            connect: bool = True,
+            timings: ScTimings = QUICK,
+            **settings: Any,
         ) -> Cluster:
             cluster = Cluster(stack, timings, spu_count)
+            cluster.settings = settings
             stack.push_async_callback(cluster.stop)
             await cluster.start(connect=connect)
             if connect and spu_count:
