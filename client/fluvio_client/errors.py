@@ -30,6 +30,7 @@
 retry policy, so that producers and consumers retry by attribute, never by a list of codes.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -211,6 +212,10 @@ class NotCommittedInTime(ServerError):
     retriable: ClassVar[bool] = True
 
 
+_LABEL = re.compile(r'(?:(^)|\()SmartModule "(?P<module>[^"]*)", step (?P<step>\d+)(?(1): |\)\Z)')
+"""How an SPU says within the hint which module it was: before words of its own, behind others'."""
+
+
 class SmartModuleError(ServerError):
     """A SmartModule is missing, does not start, or failed."""
 
@@ -225,8 +230,21 @@ class SmartModuleRuntimeError(SmartModuleError):
 
     @property
     def offset(self) -> int:
-        """Offset of the record."""
+        """Offset of the record; for producers, whose records have none yet, its place in its
+        batch, from 0."""
         return int(self.status.payload[0].offset)
+
+    @property
+    def module(self) -> str | None:
+        """Name of the module, when the SPU says it; `ad-hoc` for one that was sent along."""
+        found = _LABEL.search(self.hint)
+        return None if found is None else found["module"]
+
+    @property
+    def step(self) -> int | None:
+        """Its place in the chain, from 1, when the SPU says it."""
+        found = _LABEL.search(self.hint)
+        return None if found is None else int(found["step"])
 
     @property
     def kind(self) -> str:

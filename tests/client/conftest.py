@@ -23,10 +23,12 @@ class Door:
 
     answers: by request class, a function from the request to responses, all with its correlation
              id; requests of other classes get no answer
+    versions_max: of requests of which it takes no newer ones
     """
 
     platform_version: str = "0.18.1"
     answers: dict[type[Message], Answer] = field(default_factory=dict)
+    versions_max: dict[type[Message], int] = field(default_factory=dict)
     asked: list[Any] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     port: int = 0
@@ -69,7 +71,7 @@ class _DoorSession:
         keys = tuple(
             ApiVersionRange(
                 api_key=kind.api_key or 0, min_version=kind.versions[0],
-                max_version=kind.versions[1],
+                max_version=self._door.versions_max.get(kind, kind.versions[1]),
             )
             for kind in self._door.answers
         )  # fmt: skip

@@ -16,6 +16,7 @@ from fluvio_client import (
     Record,
     RecordMetadata,
     RetryPolicy,
+    Transform,
     connect,
 )
 from fluvio_client.errors import (
@@ -463,6 +464,61 @@ async def test_a_refusal_concerns_its_records_only(scripted: Any) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_record_that_a_module_cannot_process_fails_its_batch_at_once(scripted: Any) -> None:
+    refusals = [failed_record(1, 'no number (SmartModule "odd", step 1)')]
+
+    def answer(request: ProduceRequest) -> list[ProduceResponse]:
+        return produced(request, refusals.pop() if refusals else SUCCESS, 5)
+
+    transforms = (Transform(uses="odd", params={"a": "b"}), Transform(code=b"\0asm"))
+    async with (
+        scripted({ProduceRequest: answer}) as (client, spu),
+        client.producer("events", retry=QUICK, transforms=transforms) as producer,
+    ):
+        lost = await producer.send_all([b"1", b"two", b"3"])
+        for delivery in lost:
+            with pytest.raises(SmartModuleRuntimeError, match="no number") as caught:
+                await delivery
+        failed = caught.value
+        assert (failed.module, failed.step, failed.offset, failed.kind) == ("odd", 1, 1, "filter")
+        assert (failed.key, failed.value, failed.status.error) == (b"k", b"two", 6004)
+        stored = await producer.send_all([b"3", b"5"])
+        assert [(await one).offset for one in stored] == [5, 5], "where what is left of them begins"
+        asked = [one for one in spu.asked if isinstance(one, ProduceRequest)]
+        wanted = tuple(one.invocation() for one in transforms)  # and none asked a second time:
+        assert [one.smartmodules for one in asked] == [wanted, wanted]
+
+
+@pytest.mark.parametrize(
+    ("version", "transforms", "taken"),
+    [
+        (7, (), True),
+        (7, (Transform(uses="m"),), False),
+        (8, (Transform(uses="m"),), True),
+        (19, (Transform(uses="m"), Transform(uses="n", lookback_last=1)), False),
+        (20, (Transform(uses="m", lookback_last=1),), True),
+        (20, (Transform(uses="m", lookback_age=5),), False),
+        (21, (Transform(uses="m", lookback_age=5),), True),
+    ],
+)
+@pytest.mark.asyncio
+async def test_an_spu_that_would_pass_modules_over_gets_no_records(
+    scripted: Any, version: int, transforms: tuple[Transform, ...], taken: bool
+) -> None:
+    answers = {ProduceRequest: lambda request: produced(request, SUCCESS)}
+    async with scripted(answers) as (client, spu):
+        spu.versions_max[ProduceRequest] = version
+        async with client.producer("events", retry=QUICK, transforms=transforms) as producer:
+            delivery = await producer.send(b"x")
+            if taken:
+                await delivery
+            else:
+                with pytest.raises(VersionMismatch, match=f"of version {version}"):
+                    await delivery
+        assert any(isinstance(one, ProduceRequest) for one in spu.asked) is taken
+
+
+@pytest.mark.asyncio
 async def test_flush_tells_of_a_failure_that_nobody_noticed_once(scripted: Any) -> None:
     full = ErrorStatus(ErrorCode.STORAGE_ERROR)
     answers = {ProduceRequest: lambda request: produced(request, full)}
@@ -635,9 +691,9 @@ async def test_evicted_offsets_resume_or_raise(scripted: Any) -> None:
             await read(client, 1, start=0, on_evicted="raise")
 
 
-def failed_record(offset: int) -> ErrorStatus:
+def failed_record(offset: int, hint: str = "no number") -> ErrorStatus:
     failure = SmartModuleRuntimeFailure(
-        hint="no number", offset=WireOffset(offset), kind=SmartModuleErrorKind.FILTER,
+        hint=hint, offset=WireOffset(offset), kind=SmartModuleErrorKind.FILTER,
         record_key=b"k", record_value=b"two",
     )  # fmt: skip
     return ErrorStatus(ErrorCode.SMART_MODULE_RUNTIME_ERROR, (failure,))

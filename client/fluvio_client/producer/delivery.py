@@ -18,7 +18,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecordMetadata:
-    """Where a record was stored."""
+    """Where a record was stored.
+
+    offset: with SmartModules, where that begins which they left of the record's whole batch, or
+            would begin when they left nothing of it; what became of the record is not before it
+    """
 
     partition: int
     offset: int
