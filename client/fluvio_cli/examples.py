@@ -17,6 +17,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("Each line of standard input is a record", "echo hello | fluvio produce greetings"),
         ("Lines of a file, with keys", "fluvio produce orders -f orders.txt --key-separator ="),
         ("A whole file as one record", "fluvio produce orders -f order.json --raw"),
+        (
+            "Only lines that a module lets through",
+            "fluvio produce greetings -f orders.txt --smartmodule cats -e text=apple",
+        ),
     ),
     "consume": (
         ("All that is there, then stop", "fluvio consume orders -B -d"),
@@ -24,6 +28,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         (
             "A format of one's own",
             "fluvio consume orders -B -d -F '{{partition}}/{{offset}}: {{value}}'",
+        ),
+        (
+            "What a module makes of the records",
+            "fluvio consume orders -B -d --smartmodule cats -e text=apple",
         ),
     ),
     "top": (
@@ -34,6 +42,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "smartmodule": (
         ("A source to begin with", "fluvio smartmodule generate even"),
         ("Compile it", "fluvio smartmodule build odd.c"),
+        ("Try one", "fluvio smartmodule test --ready-made sum --text 1 --text 2"),
         (
             "Store one that comes with fluvio",
             "fluvio smartmodule create cats --ready-made contains",
@@ -64,6 +73,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "smartmodule build": (
         ("To odd.wasm", "fluvio smartmodule build odd.c"),
         ("To another place", "fluvio smartmodule build odd.c -o filter.wasm"),
+    ),
+    "smartmodule test": (
+        ("On two records", "fluvio smartmodule test odd.wasm --text apple --text pear"),
+        (
+            "One that comes with fluvio, on lines of a file",
+            "fluvio smartmodule test --ready-made contains -e text=pear --file orders.txt",
+        ),
+        (
+            "Compare with what was expected",
+            "fluvio smartmodule test odd.wasm --file orders.txt --expect odd.txt",
+        ),
     ),
     "topic": (
         ("All topics", "fluvio topic list"),

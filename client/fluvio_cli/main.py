@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topic": ("topic", "Make, show and delete topics"),
     "partition": ("partition", "Show partitions, and move their replicas"),
     "consumer": ("consumer", "Show and delete consumer offsets"),
-    "smartmodule": ("smartmodule", "Write, compile, store and show SmartModules"),
+    "smartmodule": ("smartmodule", "Write, compile, try, store and show SmartModules"),
     "table-format": ("table_format", "Make, show and delete table formats"),
     "top": ("top", "Show the cluster as it works"),
     "apply": ("apply", "Make objects what files say"),

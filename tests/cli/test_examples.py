@@ -21,6 +21,7 @@ FILES = {
     "order.json": '{"fruit": "apple"}',
     "topic.yaml": "meta: {name: shipments}\npartition: {count: 2}\n",
     "odd.c": '#include "fluvio_smartmodule.h"\nSM_FILTER(record) { return record->offset % 2; }\n',
+    "odd.txt": "o2=pear\n",
     "table.yaml": "name: order-table\ninputFormat: JSON\ncolumns: [{keyPath: fruit}]\n",
     "objects.yaml": "apiVersion: fluvio.infinyon.com/v2\nkind: Topic\nmetadata: {name: returns}\n"
     "spec: {replicas: {computed: {partitions: 1, replicationFactor: 1}}}\n",
@@ -52,6 +53,8 @@ PARSED_COMMANDS = tuple(
     f"cluster {verb}" for verb in ("start", "upgrade", "resume", "shutdown", "delete")
 )
 PREPARED = {
+    "produce": ["smartmodule create cats --ready-made contains"],
+    "consume": ["smartmodule create cats --ready-made contains"],
     "topic create": ["topic delete shipments --no-wait"],
     "topic update": ["topic delete orders", "topic create orders"],
     "topic add-mirror": [
@@ -65,6 +68,7 @@ PREPARED = {
     "consumer describe": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
     "consumer delete": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
     "smartmodule create": ["smartmodule build odd.c"],
+    "smartmodule test": ["smartmodule build odd.c"],
     "smartmodule delete": [
         "smartmodule create odd --ready-made contains",
         "smartmodule create cats --ready-made contains",

@@ -1,6 +1,6 @@
 """`fluvio smartmodule`: programs that clusters run over records.
 
-`build` and `generate`, which need no cluster, are beside it.
+`build`, `generate` and `test`, which need no cluster, are beside it.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fluvio_cli.commands.smartmodule_build import build, generate
+from fluvio_cli.commands.smartmodule_test import test
 from fluvio_cli.failure import Failure, exclude
 from fluvio_cli.output import DRY_RUN_MARK, OutputType, emit, format_columns, output_option
 from fluvio_cli.quantities import format_size_bytes
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 @click.group("smartmodule")
 def command() -> None:
-    """Write, compile, store and show SmartModules."""
+    """Write, compile, try, store and show SmartModules."""
 
 
 command.add_command(generate)
 command.add_command(build)
+command.add_command(test)
 
 
 @command.command("create")

@@ -171,6 +171,11 @@ class Chain:
             raise
         return chain
 
+    @property
+    def memory_bytes(self) -> int:
+        """What all modules have now, which they never give back; 0 behind a fatal error."""
+        return 0 if self._is_dead else self._store.used_bytes
+
     def looks_back(self, step: int) -> bool:
         """Whether that module, counted from 0, wants to be shown earlier records."""
         return self._links[step].module.has_look_back
