@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fluvio import ConsumerConfig, Offset
 
 from fluvio_cli.smartmodules import ready_made
-from fluvio_client import Transform, compat, connect
+from fluvio_client import Transform, compat, connect, sync
 from fluvio_client.errors import SmartModuleError, SmartModuleRuntimeError
 
 pytestmark = pytest.mark.cluster
@@ -143,3 +144,100 @@ def test_a_module_that_drops_duplicates_stays(local_cluster: Any, tmp_path: Path
     assert kept == ["2", "5"]
     local_cluster.fluvio("topic", "delete", topic)
     local_cluster.fluvio("smartmodule", "delete", name)
+
+
+@pytest.mark.asyncio
+async def test_a_producers_module_runs_before_records_are_stored(
+    local_cluster: Any, odd: Path
+) -> None:
+    topic = f"produced-{uuid.uuid4()}"
+    transforms = (Transform(code=await asyncio.to_thread(odd.read_bytes)),)
+    async with connect(address=local_cluster.public_address) as client:
+        await client.admin.topics.create(topic, compression="gzip")
+        async with client.producer(topic, transforms=transforms) as producer:
+
+            async def offsets(*values: str) -> list[int]:
+                return [(await one).offset for one in await producer.send_all(values)]
+
+            assert await offsets("1", "2", "3") == [0, 0, 0], "where what is left of them begins"
+            assert await offsets("4") == [2], "nothing is left: there it would be"
+            lost = await producer.send_all([("k", "5"), ("k", "six"), ("k", "7")])
+            for delivery in lost:
+                with pytest.raises(SmartModuleRuntimeError) as caught:
+                    await delivery
+            error = caught.value
+            assert (error.module, error.step, error.kind) == ("ad-hoc", 1, "filter")
+            assert (error.offset, error.key, error.value) == (1, b"k", b"six")
+            assert error.hint == 'no number (SmartModule "ad-hoc", step 1)'
+            assert error.error_code == 6004
+            assert await offsets("9") == [2], "nothing of the batch was stored"
+            assert producer.stats().requests_retried == 0
+        for wrong, code, text in (
+            (Transform(uses="no-such-module"), 6001, "SmartModule no-such-module was not found"),
+            (Transform(code=b"no wasm"), 6002, "SmartModule is invalid"),
+            (Transform(code=ready_made.wasm("regex-filter")), 6006, "regex"),
+        ):
+            async with client.producer(topic, transforms=(*transforms, wrong)) as producer:
+                with pytest.raises(SmartModuleError, match=text) as refused:
+                    await producer.send_and_wait("11")
+                assert refused.value.error_code == code
+        async with client.consumer(topic, start="beginning", follow=False) as consumer:
+            stored = [(record.offset, record.value) async for record in consumer]
+        assert stored == [(0, b"1"), (1, b"3"), (2, b"9")]
+
+
+def test_a_chain_makes_the_same_of_records_before_they_are_stored_and_after(
+    local_cluster: Any, client: Any
+) -> None:
+    """An array_map, a map and an aggregate, by the blocking client; the official one reads both."""
+    chain = (
+        Transform(code=ready_made.wasm("explode-array"), params={"field": "lines"}),
+        Transform(code=ready_made.wasm("json-project"), params={"rename": "n=total"}),
+        Transform(code=ready_made.wasm("sum"), params={"field": "total"}, accumulator=b"1"),
+    )
+    values = ['{"lines":[{"n":2},{"n":3}]}', '{"lines":[]}', '{"lines":[{"n":4}]}']
+    plain, totals = f"plain-{uuid.uuid4()}", f"totals-{uuid.uuid4()}"
+    from_start: dict[str, Any] = {"start": "beginning", "follow": False}
+    with sync.connect(address=local_cluster.public_address) as ours:
+        for topic, transforms in (plain, ()), (totals, chain):
+            ours.admin.topics.create(topic)
+            with ours.producer(topic, linger_s=60, transforms=transforms) as producer:
+                sent = producer.send_all(values)
+                producer.flush()
+        assert [one.metadata().offset for one in sent] == [0, 0, 0]
+        with ours.consumer(plain, transforms=chain, **from_start) as consumer:
+            assert [record.text for record in consumer] == ["3", "6", "10"]
+    stored = client.partition_consumer(totals, 0).stream_with_config(Offset.beginning(), to_end())
+    assert [(record.offset(), record.value_string()) for record in stored] == [
+        (0, "3"), (1, "6"), (2, "10"),
+    ]  # fmt: skip
+
+
+def to_end() -> ConsumerConfig:
+    config = ConsumerConfig()
+    config.disable_continuous()
+    return config
+
+
+def test_our_producer_and_an_official_consumer_agree_on_a_module(
+    local_cluster: Any, client: Any, odd: Path
+) -> None:
+    filtered, plain = f"filtered-{uuid.uuid4()}", f"plain-{uuid.uuid4()}"
+    with sync.connect(address=local_cluster.public_address) as ours:
+        for topic, transforms in (plain, ()), (filtered, (Transform(code=odd.read_bytes()),)):
+            ours.admin.topics.create(topic)
+            with ours.producer(topic, transforms=transforms, compression="zstd") as producer:
+                producer.send_all((str(number % 5), str(number)) for number in range(20))
+    through = to_end()
+    through.smartmodule(path=str(odd))
+    kept, stored = (
+        [
+            (record.key_string(), record.value_string())
+            for record in client.partition_consumer(topic, 0).stream_with_config(
+                Offset.beginning(), config
+            )
+        ]
+        for topic, config in ((plain, through), (filtered, to_end()))
+    )
+    assert kept == stored
+    assert [value for _, value in kept] == [str(number) for number in range(1, 20, 2)]
