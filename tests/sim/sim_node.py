@@ -149,7 +149,7 @@ class SimNode:
         if not self.opened.is_known:
             self._lost_before("who wrote it cannot be read")
         self.syncing = self.out_of_storage = False
-        if not self.is_damaged:
+        if not self.opened.is_damaged:
             self.world.checker.log_opened(self)
 
     def _new_incarnation(self) -> int:
