@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import click
 from fluvio_cli.failure import Failure
 from fluvio_cli.record_input import BadLine, InputRecord, LineReader, LineWithoutSeparator
 from fluvio_cli.terminal import styled
+from fluvio_cli.transforms import refusal_text
 
 if TYPE_CHECKING:
     from fluvio_client.producer.delivery import Delivery
@@ -57,7 +58,7 @@ class RecordSender:
                 click.echo(str(error), err=True)
                 continue
             await self._send(record)
-            await self.producer.flush()
+            await self._flush()
             self._acknowledge()
         self._acknowledge()
 
@@ -68,7 +69,7 @@ class RecordSender:
         except BadLine as error:
             raise Failure(str(error)) from error
         await self._send(record)
-        await self.producer.flush()
+        await self._flush()
 
     async def pipeline(self, lines: AsyncIterator[bytes]) -> None:
         """Send all lines; raises Failure with the number of the first one that was not stored."""
@@ -99,9 +100,18 @@ class RecordSender:
                 place, delivery = under_way.popleft()
                 await delivery
         except FluvioError as error:
-            raise _failure(error, place) from error
+            raise _failure(error, _line_of(error, place, under_way)) from error
         if failure is not None:
             raise failure
+
+    async def _flush(self) -> None:
+        """Wait for the record that was sent. Raises: FluvioError, or Failure in one line."""
+        from fluvio_client.errors import SmartModuleRuntimeError
+
+        try:
+            await self.producer.flush()
+        except SmartModuleRuntimeError as error:
+            raise Failure(refusal_text(error)) from error
 
     def _more(self) -> bool:
         return self.count_max is None or self._count < self.count_max
@@ -132,4 +142,31 @@ class RecordSender:
 
 
 def _failure(error: Exception, number: int) -> Failure:
-    return Failure(f"{error} (line {number})")
+    from fluvio_client.errors import SmartModuleRuntimeError
+
+    text = refusal_text(error) if isinstance(error, SmartModuleRuntimeError) else str(error)
+    return Failure(f"{text} (line {number})")
+
+
+def _line_of(error: Exception, first: int, behind: "Iterable[tuple[int, Delivery]]") -> int:
+    """The line that an error is about, when the record of line `first` was lost by it.
+
+    A SmartModule's is about one record, and all of its batch are lost; it says which one it was.
+    """
+    from fluvio_client.errors import SmartModuleRuntimeError
+
+    if not isinstance(error, SmartModuleRuntimeError):
+        return first
+    batch = [first, *(number for number, delivery in behind if _lost_by(error, delivery))]
+    return batch[error.offset] if 0 <= error.offset < len(batch) else first
+
+
+def _lost_by(error: Exception, delivery: "Delivery") -> bool:
+    from fluvio_client import FluvioError
+
+    try:
+        if delivery.done:
+            delivery.result()
+    except FluvioError as found:
+        return found is error
+    return False

@@ -6,7 +6,6 @@ once.
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,6 @@ import click
 from fluvio_cli.failure import Failure, Parsed, exclude, was_given
 from fluvio_cli.interrupt import Interrupt
 from fluvio_cli.progress import WaitingSign
-from fluvio_cli.quantities import parse_duration_s
 from fluvio_cli.record_format import ConsumeOutput, Formatter, formatter_for, parse_output
 from fluvio_cli.record_output import ErrorAction, RecordOutput
 from fluvio_cli.record_table import Column, columns_of
@@ -23,12 +21,13 @@ from fluvio_cli.screens import require_textual
 from fluvio_cli.spellings import parse_isolation
 from fluvio_cli.target import run_client
 from fluvio_cli.terminal import cut, is_interactive, styled, width_columns
-from fluvio_cli.transforms import parse_param, read_transforms
+from fluvio_cli.transforms import transform_options
 
 if TYPE_CHECKING:
     from fluvio_client.consumer.consumer import Consumer, Record
     from fluvio_client.consumer.offsets import Offset
     from fluvio_client.consumer.record import Batch
+    from fluvio_client.consumer.transform import Transform
     from fluvio_client.errors import FluvioError
     from fluvio_client.fluvio import Fluvio
 
@@ -142,52 +141,7 @@ TABLES = (ConsumeOutput.TABLE, ConsumeOutput.FULL_TABLE)
     metavar="ACTION",
     help="What to do about an error among the records: stop, skip it, or continue and fail later.",
 )
-@click.option(
-    "--smartmodule",
-    metavar="NAME",
-    help="Let this stored SmartModule filter or change the records: name or group/name@version.",
-)
-@click.option(
-    "--smartmodule-path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The same with a module that is sent along.",
-)
-@click.option(
-    "-e",
-    "--params",
-    type=Parsed("PARAM", parse_param),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the module. May be given again.",
-)
-@click.option(
-    "--aggregate-initial", metavar="TEXT", help="What a module that aggregates begins with."
-)
-@click.option(
-    "--lookback-last",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Show the module the last N records before the first new one.",
-)
-@click.option(
-    "--lookback-age",
-    type=Parsed("DURATION", parse_duration_s),
-    metavar="DURATION",
-    help="None of those that are older.",
-)
-@click.option(
-    "--transforms-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A chain of SmartModules in YAML: transforms, a list of uses, with and lookback.",
-)
-@click.option(
-    "--transforms-line",
-    multiple=True,
-    metavar="JSON",
-    help="One step of a chain in JSON. May be given again.",
-)
+@transform_options
 @click.option("--disable-progressbar", is_flag=True, help="Show no sign of waiting.")
 @click.option(
     "-c",
@@ -220,14 +174,7 @@ def command(
     isolation: str,
     suppress_unknown: bool,
     on_error: str,
-    smartmodule: str | None,
-    smartmodule_path: Path | None,
-    params: tuple[tuple[str, str], ...],
-    aggregate_initial: str | None,
-    lookback_last: int | None,
-    lookback_age: float | None,
-    transforms_file: Path | None,
-    transforms_line: tuple[str, ...],
+    transforms: "tuple[Transform, ...]",
     disable_progressbar: bool,
     consumer_id: str | None,
 ) -> None:
@@ -240,13 +187,6 @@ def command(
     exclude(context, "template", "output", "truncate")
     exclude(context, "template", "key_value")
     exclude(context, "table_format", "template", "truncate")
-    exclude(context, "smartmodule", "smartmodule_path", "transforms_file", "transforms_line")
-    if smartmodule is None and smartmodule_path is None:
-        for name in ("params", "aggregate_initial", "lookback_last", "lookback_age"):
-            if was_given(context, name):
-                raise click.UsageError(
-                    f"--{name.replace('_', '-')} needs --smartmodule or --smartmodule-path", context
-                )
     if table_format is not None and not was_given(context, "output"):
         output = ConsumeOutput.FULL_TABLE if is_interactive() else ConsumeOutput.TABLE
     if table_format is not None and output not in TABLES:
@@ -278,16 +218,7 @@ def command(
         "commit": "none" if consumer_id is None else "auto",
         "flush_interval_s": FLUSH_INTERVAL_S,
         "on_error": action.of_consumer,
-        "transforms": read_transforms(
-            smartmodule,
-            smartmodule_path,
-            params=dict(params),
-            accumulator=(aggregate_initial or "").encode(),
-            lookback_last=lookback_last,
-            lookback_age=lookback_age,
-            file=transforms_file,
-            lines=transforms_line,
-        ),
+        "transforms": transforms,
     }
     if maxbytes is not None:
         options["max_bytes"] = maxbytes

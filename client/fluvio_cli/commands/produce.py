@@ -27,8 +27,10 @@ from fluvio_cli.spellings import (
     parse_key_separator,
 )
 from fluvio_cli.target import run_client
+from fluvio_cli.transforms import transform_options
 
 if TYPE_CHECKING:
+    from fluvio_client.consumer.transform import Transform
     from fluvio_client.fluvio import Fluvio
 
 
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Send everything to one partition.",
 )
+@transform_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -142,6 +145,7 @@ def command(
     isolation: str,
     delivery_semantic: str,
     partition: int | None,
+    transforms: "tuple[Transform, ...]",
 ) -> None:
     """Send records to TOPIC, one per line."""
     exclude(context, "raw", "key_separator")
@@ -172,6 +176,7 @@ def command(
             linger_s=linger,
             compression=compression,
             isolation=isolation,
+            transforms=transforms,
             retry=None if at_most_once else DELIVERY,
         )
         async with producer:
