@@ -15,6 +15,7 @@ WebAssembly into Python costs more than a small batch does.
 import wasmtime
 from wasmtime._instance import InstanceExports
 
+from fluvio_protocol.wasm.fitness import COPY_RECORDS, INITIALIZE, WASI_MODULE
 from fluvio_spu.smartengine.engine import SmartEngine
 from fluvio_spu.smartengine.errors import (
     GuestFailed,
@@ -23,7 +24,7 @@ from fluvio_spu.smartengine.errors import (
     memory_status,
 )
 from fluvio_spu.smartengine.host_calls import HostCalls, host_calls
-from fluvio_spu.smartengine.module import COPY_RECORDS, INITIALIZE, WASI_MODULE, SmartModule
+from fluvio_spu.smartengine.module import SmartModule
 from fluvio_spu.smartengine.record_check import NO_RECORDS, RecordCheck
 
 OUTPUT_BYTES_MAX = 64 << 20
