@@ -316,6 +316,7 @@ def spu_command(
         *("--private", str(private)),
         *("--sc", str(controller)),
         *("--log-base-dir", str(log_base_directory)),
+        *("--metrics-socket", str(log_base_directory / "run" / f"spu-{spec.id}.sock")),
         *(("--durability", durability) if durability is not None else ()),
     )
 

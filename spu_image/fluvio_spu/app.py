@@ -224,6 +224,7 @@ class SpuApp:
             ),
         )
         await self._open_health()
+        await self._open_metrics_socket()
         self._stack.callback(self.registry.close)
         self._stack.callback(group_sync.close)
         await self.registry.start()
@@ -268,6 +269,16 @@ class SpuApp:
         )
         self._health = await self._stack.enter_async_context(health)
         await self._health.start(address.host, address.port)
+
+    async def _open_metrics_socket(self) -> None:
+        path = self.config.metrics_socket
+        if path is None:
+            return
+        from fluvio_spu.gateway.collection import SpuCollection
+        from fluvio_spu.gateway.metrics_socket import MetricsSocket
+
+        samples = SpuCollection(self).samples
+        await self._stack.enter_async_context(MetricsSocket(path, samples))
 
     async def _open_doors(self, deadlines: DeadlineQueue) -> None:
         config = self.config

@@ -95,6 +95,7 @@ class SpuConfig:
     public, private:       where to listen for clients and for other SPUs
     controller:            door 9004 of the controller; None runs alone, as tests do
     http:                  where health and metrics are asked for; None: nowhere
+    metrics_socket:        path of a socket that gives the metrics on this machine; None: none
     log_base_dir:          data lives in `<log_base_dir>/spu-logs-<spu_id>/`
     log_size_bytes:        size of the volume as it was asked for; shown beside its real size,
                            and nothing else: retention is the topic's
@@ -123,6 +124,7 @@ class SpuConfig:
     private: Address = Address("127.0.0.1", 9011)
     controller: Address | None = None
     http: Address | None = None
+    metrics_socket: str | None = None
     log_base_dir: str = LOG_BASE_DIR_DEFAULT
     log_size_bytes: int | None = None
     index_size_bytes_max: int | None = None
@@ -180,6 +182,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         private=found.private,
         controller=found.sc,
         http=found.http,
+        metrics_socket=found.metrics_socket,
         log_base_dir=found.log_base_dir,
         log_size_bytes=found.log_size,
         index_size_bytes_max=found.index_max_bytes,
@@ -279,6 +282,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environment.get("FLV_SPU_HTTP"),
         metavar="HOST:PORT",
         help="where /healthz, /readyz and /metrics are served (default: nowhere)",
+    )
+    add(
+        "--metrics-socket",
+        default=environment.get("FLV_SPU_METRICS_SOCKET"),
+        metavar="PATH",
+        help="a socket of this machine that gives the metrics to whoever connects (default: none)",
     )
     add(
         "--log-base-dir",

@@ -409,7 +409,7 @@ def test_the_command_of_an_spu() -> None:
     assert command[0] == sys.executable
     assert " ".join(command[1:]) == (
         "-P -m fluvio_spu --id 5001 --public 0.0.0.0:9010 --private 127.0.0.1:9011"
-        " --sc 127.0.0.1:9004 --log-base-dir /data"
+        " --sc 127.0.0.1:9004 --log-base-dir /data --metrics-socket /data/run/spu-5001.sock"
     )
 
 
