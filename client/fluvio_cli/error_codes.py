@@ -65,6 +65,7 @@ ADVICE: dict[int, str] = {
     6001: "make the SmartModule first",
     7001: "fluvio table-format list",
     7002: "take another name, or use what is there",
+    10000: "store it first: fluvio smartmodule create NAME --ready-made dedup-exact",
     11001: "fluvio object get mirror",
     12001: "add --force",
 }

@@ -95,6 +95,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "Three partitions that keep records for a day",
             "fluvio topic create shipments -p 3 --retention-time 1d",
         ),
+        ("Drop records whose key was there already", "fluvio topic create shipments --dedup"),
         ("Only try it", "fluvio topic create shipments --dry-run"),
         ("From a file", "fluvio topic create --config topic.yaml"),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fluvio_cli.commands.topic_create import DEDUPLICATION_MODULE
 from fluvio_cli.main import run
 from fluvio_client import formats
 
@@ -158,13 +159,38 @@ def test_mirrored_topics(fluvio: Fluvio, tmp_path: Path) -> None:
     assert "expected a list of names" in fluvio(*create, code=1)
 
 
+def test_duplicates_are_dropped_without_further_preparation(
+    fluvio: Fluvio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = DEDUPLICATION_MODULE
+    run(["smartmodule", "delete", module])  # if somebody made it
+    first, second = new_name(), new_name()
+    fluvio("topic", "create", first, "--dedup", "--dry-run")
+    assert module not in fluvio("smartmodule", "list")
+    assert run(["topic", "create", first, "--dedup", "--dedup-count", "9"]) == 0
+    assert capsys.readouterr() == (
+        f'topic "{first}" created\n',
+        f'smartmodule "{module}" has been created.\n',
+    )
+    assert run(["topic", "create", second, "--dedup", "--dedup-age", "1h"]) == 0
+    assert capsys.readouterr() == (f'topic "{second}" created\n', "")
+    described = fluvio("topic", "describe", first)
+    for line in f"Filter:{module}", "Count Bound:9", "Age Bound:5s":
+        assert f"Deduplication {line}" in described
+    file = tmp_path / "lines"
+    file.write_text("k:1\nk:2\nl:3\n")
+    for _ in range(2):
+        fluvio("produce", first, "-f", str(file), "--key-separator", ":")
+    assert fluvio("consume", first, "-B", "-d").splitlines() == ["1", "3"]
+    assert "delete the topic" in fluvio("smartmodule", "delete", module, code=1)
+    fluvio("topic", "delete", first, second)
+    fluvio("smartmodule", "delete", module)
+
+
 def test_deduplication_and_sizes(fluvio: Fluvio) -> None:
     name = new_name()
     refused = fluvio("topic", "create", name, "--dedup-count", "3", code=2)
     assert refused.startswith("error: the following required arguments were not provided:\n  --de")
-    assert fluvio("topic", "create", name, "--dedup", code=1).startswith(
-        "the deduplication SmartModule is not there"
-    )
     for size in ("10Gb", "2 Ki"):
         fluvio("topic", "create", name, "--dry-run", "--segment-size", "1024",
                "--max-partition-size", size)  # fmt: skip

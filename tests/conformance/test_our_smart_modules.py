@@ -12,6 +12,14 @@ from fluvio import ConsumerConfig, Offset
 from fluvio_cli.smartmodules import ready_made
 from fluvio_client import Transform, compat, connect, sync
 from fluvio_client.errors import SmartModuleError, SmartModuleRuntimeError
+from fluvio_protocol.metadata.smart_module import (
+    SmartModuleMetadata,
+    SmartModulePackage,
+    SmartModuleSpec,
+    SmartModuleWasm,
+)
+from fluvio_protocol.metadata.topic import Deduplication, DeduplicationBounds
+from fluvio_protocol.metadata.topic import Transform as TopicTransform
 
 pytestmark = pytest.mark.cluster
 
@@ -144,6 +152,34 @@ def test_a_module_that_drops_duplicates_stays(local_cluster: Any, tmp_path: Path
     assert kept == ["2", "5"]
     local_cluster.fluvio("topic", "delete", topic)
     local_cluster.fluvio("smartmodule", "delete", name)
+
+
+@pytest.mark.asyncio
+async def test_a_topic_may_name_the_module_that_fluvio_drops_duplicates_by(
+    local_cluster: Any,
+) -> None:
+    """Its name is that of a package, stored under whatever name."""
+    stored, topic = f"bloom-{uuid.uuid4()}", f"single-{uuid.uuid4()}"
+    package = SmartModulePackage(
+        name="dedup-bloom-filter", group="fluvio", version="0.1.0", api_version="0.1.0"
+    )
+    module = SmartModuleSpec(
+        meta=SmartModuleMetadata(package=package),
+        wasm=SmartModuleWasm(payload=ready_made.wasm("dedup-exact")),
+    )
+    wanted = Deduplication(
+        bounds=DeduplicationBounds(count=5),
+        filter=TopicTransform(uses="fluvio/dedup-bloom-filter@0.1.0"),
+    )
+    async with connect(address=local_cluster.public_address) as client:
+        await client.admin.smart_modules.create_from_spec(stored, module)
+        await client.admin.topics.create(topic, deduplication=wanted)
+        async with client.producer(topic) as producer:
+            await producer.send_all([("k", "1"), ("k", "2"), ("l", "3")])
+        async with client.consumer(topic, start="beginning", follow=False) as consumer:
+            assert [record.value async for record in consumer] == [b"1", b"3"]
+        await client.admin.topics.delete(topic)
+        await client.admin.smart_modules.delete(stored)
 
 
 @pytest.mark.asyncio

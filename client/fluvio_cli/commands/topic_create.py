@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,8 +24,8 @@ _RETENTION_SECONDS_MIN = 10
 _SEGMENT_SIZE_MIN = 1024
 _PARTITION_SIZE_MIN = 2048
 _U32_MAX = (1 << 32) - 1
-DEDUPLICATION_MODULE = "fluvio/dedup-bloom-filter@0.1.0"
-"""What drops duplicates when nothing else is named; the cluster must have it."""
+DEDUPLICATION_MODULE = "dedup-exact"
+"""What `--dedup` drops duplicates by: it comes with fluvio, and is stored when it is missing."""
 _SETTINGS = (
     "name", "partitions", "replication", "ignore_rack_assignment", "replica_assignment",
     "retention_time", "segment_size", "max_partition_size", "compression_type", "system",
@@ -149,14 +150,19 @@ def check_sizes(
 )
 @click.option("--mirror", is_flag=True, help="Remote clusters will mirror the topic; none yet.")
 @click.option("--home-to-remote", is_flag=True, help="Records go from here to the mirrors.")
-@click.option("--dedup", is_flag=True, help=f"Drop records seen before, by {DEDUPLICATION_MODULE}.")
+@click.option(
+    "--dedup",
+    is_flag=True,
+    help=f"Drop records whose key was there already, by the SmartModule {DEDUPLICATION_MODULE}, "
+    "which is stored if the cluster has none of that name.",
+)
 @click.option(
     "--dedup-count",
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
     metavar="N",
-    help="How many records back to look; needs --dedup.",
+    help="Through how many newer keys one is remembered at least; needs --dedup.",
 )
 @click.option(
     "--dedup-age",
@@ -164,7 +170,7 @@ def check_sizes(
     default="5s",
     show_default=True,
     metavar="TIME",
-    help="How old records to look at; needs --dedup.",
+    help="How long a key is remembered at least; needs --dedup.",
 )
 @click.option(
     "-c",
@@ -261,7 +267,9 @@ def create(
 
         remotes = [] if mirror_apply is None else parse_remotes(mirror_apply.read())
         spec = mirrored_spec(name, spec, remotes, home_to_remote=home_to_remote)
-    _create(context, name, spec, dry_run=dry_run, wait_s=wait_s, remotes=remotes)
+    _create(
+        context, name, spec, dry_run=dry_run, wait_s=wait_s, remotes=remotes, store_module=dedup
+    )
 
 
 def _create(
@@ -272,6 +280,7 @@ def _create(
     dry_run: bool,
     wait_s: float | None,
     remotes: Sequence[str] = (),
+    store_module: bool = False,
 ) -> None:
     async def work(client: "Fluvio") -> None:
         if remotes:
@@ -279,10 +288,24 @@ def _create(
             missing = [one for one in remotes if one not in registered]
             if missing:
                 fail(f"Remote clusters not registered: {json.dumps(missing)}")
-        await client.admin.topics.create_from_spec(name, spec, dry_run=dry_run, wait=wait_s)
+        made = spec
+        if store_module and await client.admin.smart_modules.find(DEDUPLICATION_MODULE) is None:
+            await _store_module(client, dry_run=dry_run)
+            if dry_run:  # the controller would miss it
+                made = replace(spec, deduplication=None)
+        await client.admin.topics.create_from_spec(name, made, dry_run=dry_run, wait=wait_s)
 
     run_client(context, work)
     click.echo(f'topic "{name}" created')
+
+
+async def _store_module(client: "Fluvio", *, dry_run: bool) -> None:
+    from fluvio_cli.smartmodules import ready_made
+
+    code = ready_made.wasm(DEDUPLICATION_MODULE)
+    await client.admin.smart_modules.create(DEDUPLICATION_MODULE, code, dry_run=dry_run)
+    if not dry_run:
+        click.echo(f'smartmodule "{DEDUPLICATION_MODULE}" has been created.', err=True)
 
 
 def deduplication(count: int, age_s: float) -> Any:
