@@ -123,7 +123,7 @@ class LocalCluster:
     def start(self) -> None:
         """Start it, as a user would."""
         self.fluvio(
-            *("cluster", "start", "--local", "--spu", str(self.spu_count)),
+            *("cluster", "start", "--spu", str(self.spu_count)),
             *("--data-dir", str(self.data_dir), "--log-dir", str(self.log_dir)),
             *("--sc-pub-addr", self.public_address, "--sc-priv-addr", self.private_address),
             *("--spu-port-base", str(self.spu_port_base), "--skip-checks", *self.start_flags),

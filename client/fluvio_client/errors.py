@@ -428,6 +428,7 @@ _TEXTS: dict[ErrorCode, str] = {
 _DETAILED_BY_MESSAGE = frozenset(
     {
         ErrorCode.UNKNOWN_SERVER_ERROR,
+        ErrorCode.PERMISSION_DENIED,
         ErrorCode.INVALID_CREATE_REQUEST,
         ErrorCode.INVALID_DELETE_REQUEST,
         ErrorCode.SPU_ERROR,
@@ -460,8 +461,8 @@ def error_text(status: ErrorStatus, message: str | None = None) -> str:
     if status.error in _ABOUT_A_KIND:
         payload = (str(payload[0]).lower(), *payload[1:])  # a label as `Topic`, within a sentence
     text = template.format(*payload)
-    if message and status.error in _DETAILED_BY_MESSAGE and message != text:
-        return f"{text}: {message}"
+    if message and status.error in _DETAILED_BY_MESSAGE:
+        return message if message.startswith(text) else f"{text}: {message}"
     return text
 
 

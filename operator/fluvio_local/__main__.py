@@ -105,6 +105,12 @@ def _add_cluster_options(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="replicas in sync that a record needs before it is committed (default %(default)s)",
     )
+    add(
+        "--read-only",
+        type=Path,
+        metavar="FILE",
+        help="the objects are those of this file, and clients cannot change them",
+    )
 
 
 def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDescription:
@@ -119,6 +125,7 @@ def _describe(directory: DataDirectory, found: argparse.Namespace) -> ClusterDes
         name=found.name,
         durability=found.durability,
         min_in_sync_replicas=max(found.min_in_sync_replicas, 1),
+        read_only=None if found.read_only is None else str(found.read_only.absolute()),
     )
 
 

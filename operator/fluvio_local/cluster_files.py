@@ -57,6 +57,7 @@ class ClusterDescription:
     name:       what its profile is called, and what is typed to delete it
     durability: policy that every SPU is told; None leaves it to the environment, or the default
     min_in_sync_replicas: replicas in sync that a record needs before it is committed
+    read_only:  file with the objects of the cluster, which clients cannot change; None: they can
     controller: its process while it runs, and after it was killed; None after a clean stop
     """
 
@@ -69,6 +70,7 @@ class ClusterDescription:
     name: str = "local"
     durability: str | None = None
     min_in_sync_replicas: int = 1
+    read_only: str | None = None
     controller: ProcessIdentity | None = None
     format: int = CLUSTER_FORMAT
 

@@ -213,6 +213,7 @@ class Controller:
 
     def _check_changeable(self) -> None:
         if self._read_only_reason is not None:
+            # Fluvio's client shows this text alone, whatever the number.
             message = f"permission denied: {self._read_only_reason}"
             raise Refused(ErrorCode.PERMISSION_DENIED, message)
 

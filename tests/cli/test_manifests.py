@@ -98,6 +98,18 @@ def test_several_documents(tmp_path: Path) -> None:
             assert read_manifest(write_manifest(one.kind, one.name, one.spec)).spec == one.spec
 
 
+def test_a_read_only_cluster_is_not_started_with_a_file_that_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = tmp_path / "wrong.yaml", tmp_path / "data"
+    file.write_text("topics: [{kind: Topic}]")
+    folders = ["--data-dir", str(data), "--log-dir", str(tmp_path / "log")]
+    assert run(["cluster", "start", "--read-only", str(file), *folders]) == 1
+    complaint = "object 1: no apiVersion, Topic: expected one of"
+    assert complaint in capsys.readouterr().err
+    assert not data.exists()
+
+
 def manifest(kind: str, version: str = "v1", spec: str = "{}", name: str = "x") -> str:
     return (
         f"{{apiVersion: fluvio.infinyon.com/{version}, kind: {kind}, "

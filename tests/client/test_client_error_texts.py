@@ -108,3 +108,10 @@ def test_a_runtime_failure_shows_the_record() -> None:
     assert [line.strip() for line in lines[-4:]] == [
         "Type: FilterMap", "Offset: 7", "Key: NULL", "Value: Binary: 2 bytes",
     ]  # fmt: skip
+
+
+def test_why_permission_is_denied_is_said_once() -> None:
+    denied = ErrorStatus(ErrorCode.PERMISSION_DENIED)
+    assert error_text(denied, "permission denied") == "permission denied"
+    assert error_text(denied, "permission denied: read-only") == "permission denied: read-only"
+    assert error_text(denied, "read-only") == "permission denied: read-only"

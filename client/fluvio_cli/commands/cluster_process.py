@@ -64,6 +64,7 @@ class ClusterSettings:
     name: str = "local"
     durability: str | None = None
     min_in_sync_replicas: int = 1
+    read_only: Path | None = None
 
     @property
     def endpoint(self) -> str:
@@ -88,6 +89,7 @@ class ClusterSettings:
             *("--name", self.name),
             *(("--durability", self.durability) if self.durability is not None else ()),
             *("--min-in-sync-replicas", str(self.min_in_sync_replicas)),
+            *(("--read-only", str(self.read_only)) if self.read_only is not None else ()),
         ]
 
 
@@ -210,6 +212,7 @@ def _settings(data_directory: Path, cluster: dict[str, Any]) -> ClusterSettings:
         name=cluster["name"],
         durability=cluster.get("durability"),
         min_in_sync_replicas=cluster.get("min_in_sync_replicas", 1),
+        read_only=Path(cluster["read_only"]) if cluster.get("read_only") else None,
     )
 
 

@@ -95,7 +95,12 @@ _TIMEOUT = click.option(
 @click.option("--local", is_flag=True, help="Processes on this machine (the default)")
 @click.option("--k8", is_flag=True, help="On Kubernetes, by kubeconfig and helm")
 @click.option("--local-k8", "local_k8", is_flag=True, hidden=True)
-@click.option("--read-only", "read_only", hidden=True)
+@click.option(
+    "--read-only",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="On this machine, with the objects of this file, which nobody can change",
+)
 @click.option(
     "--spu",
     "spu_count",
@@ -193,15 +198,14 @@ def start(
     only_definitions: bool,
     timeout_s: int | None,
     local_k8: bool,
-    read_only: str | None,
+    read_only: Path | None,
     **kubernetes: Any,
 ) -> None:
     """Start a cluster: on this machine, or with --k8 on Kubernetes."""
     exclude(context, "local", "k8", "local_k8", "read_only")
-    if local_k8 or read_only is not None:
-        spelled = "--local-k8" if local_k8 else "--read-only"
-        raise Failure(f"{spelled} is not in this release: use --local or --k8")
-    if k8 or (only_definitions and not local):
+    if local_k8:
+        raise Failure("--local-k8 is not in this release: use --local or --k8")
+    if k8 or (only_definitions and not local and read_only is None):
         note_unused(context, LOCAL_ONLY, "local clusters")
         _start_on_kubernetes(context, profile_name)
         return
@@ -220,7 +224,10 @@ def start(
         name=profile_name or PROFILE_NAME,
         durability=durability,
         min_in_sync_replicas=min_in_sync_replicas,
+        read_only=None if read_only is None else read_only.absolute(),
     )
+    if read_only is not None:
+        _check_objects(read_only)
     if not skip_checks or only_checks:
         check_before_start(settings)
     if not only_checks:
@@ -229,6 +236,15 @@ def start(
             profile=not skip_profile_creation,
             timeout_s=timeout_s or READY_TIMEOUT_S,
         )
+
+
+def _check_objects(path: Path) -> None:
+    """Say what is wrong with a file of objects before anything is started. Raises Failure."""
+    from fluvio_cli.manifests import read_files
+
+    for one in read_files((str(path),)):
+        for ignored in one.ignored:
+            click.echo(f"warning: {one.title}: {ignored} is ignored", err=True)
 
 
 def _start_on_kubernetes(context: click.Context, profile_name: str | None) -> None:
@@ -347,6 +363,11 @@ def _write_profile(settings: ClusterSettings) -> None:
 
     say(f"Creating Local Profile to: {settings.endpoint}")
     profiles = ProfileStore.load()
-    profiles.add(settings.name, settings.endpoint, installation="local")
+    profiles.add(
+        settings.name,
+        settings.endpoint,
+        installation="local",
+        metadata={"local": {"data_dir": str(settings.data_directory)}},
+    )
     profiles.save()
     say("👤 Profile set")
