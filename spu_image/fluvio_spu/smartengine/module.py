@@ -52,12 +52,20 @@ def hash_of(code: bytes) -> bytes:
     return sha256(code).digest()
 
 
-def inspected(code_hash: bytes, code: wasmtime.Module) -> SmartModule:
-    """What a compiled module is. Raises SmartModuleRefused for one that is no SmartModule."""
+def nature_of(code: bytes) -> wasm.Nature:
+    """What a module is. Raises SmartModuleRefused for one that is no SmartModule.
+
+    By its bytes, and before it is compiled: to ask wasmtime for the type of a function that takes a
+    vector, or a reference of most kinds, ends the process.
+    """
     try:
-        nature = wasm.nature_of(interface_of(code))
+        return wasm.nature_of(wasm.read_interface(code))
     except wasm.UnfitCode as error:
         raise SmartModuleRefused(error.status()) from None
+
+
+def smart_module(code_hash: bytes, code: wasmtime.Module, nature: wasm.Nature) -> SmartModule:
+    """A module that was compiled."""
     return SmartModule(
         code_hash,
         code,
@@ -69,30 +77,3 @@ def inspected(code_hash: bytes, code: wasmtime.Module) -> SmartModule:
         has_initialize=nature.has_initialize,
         needs_wasi=nature.needs_wasi,
     )
-
-
-def interface_of(code: wasmtime.Module) -> wasm.Interface:
-    """What a compiled module imports and exports."""
-    return wasm.Interface(
-        imports=tuple(
-            wasm.Import(one.module, one.name or "", _extern(one.type)) for one in code.imports
-        ),
-        exports={one.name: _extern(one.type) for one in code.exports},
-    )
-
-
-def _extern(kind: object) -> wasm.Extern:
-    match kind:
-        case wasmtime.FuncType():
-            i32 = wasmtime.ValType.i32()
-            are_i32 = all(one == i32 for one in (*kind.params, *kind.results))
-            shape = (len(kind.params), len(kind.results)) if are_i32 else None
-            return wasm.Extern(wasm.ExternKind.FUNCTION, shape)
-        case wasmtime.MemoryType():
-            return wasm.Extern(wasm.ExternKind.MEMORY)
-        case wasmtime.TableType():
-            return wasm.Extern(wasm.ExternKind.TABLE)
-        case wasmtime.GlobalType():
-            return wasm.Extern(wasm.ExternKind.GLOBAL)
-        case _:
-            return wasm.Extern(wasm.ExternKind.TAG)

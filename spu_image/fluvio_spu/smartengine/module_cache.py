@@ -17,7 +17,13 @@ from threading import Lock
 import wasmtime
 
 from fluvio_spu.smartengine.errors import invalid
-from fluvio_spu.smartengine.module import SmartModule, hash_of, inspected, unpacked
+from fluvio_spu.smartengine.module import (
+    SmartModule,
+    hash_of,
+    nature_of,
+    smart_module,
+    unpacked,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +52,9 @@ class ModuleCache:
             if known is not None:
                 self._modules.move_to_end(code_hash)
                 return known
-        module = inspected(code_hash, self._read(code_hash) or self._compile(code_hash, code))
+        nature = nature_of(code)
+        compiled = self._read(code_hash) or self._compile(code_hash, code)
+        module = smart_module(code_hash, compiled, nature)
         with self._lock:
             self._modules[code_hash] = module
             while len(self._modules) > MODULES_MAX:
