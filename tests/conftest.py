@@ -1,4 +1,4 @@
-"""What every test may use: hypothesis profiles, free ports, and one real local cluster.
+"""What every test may use: hypothesis profiles, free ports, compiled modules, a real local cluster.
 
 The cluster is what a user gets from `fluvio cluster start --local`: processes of their own, reached
 over TCP, started once per test session and shut down after it. Tests that use it carry the mark
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+REPOSITORY = Path(__file__).parents[1]
 CLUSTER_COMMAND_TIMEOUT_S = 90
 SPU_COUNT = 2
 FLUVIO_COMMAND = "from fluvio_cli.main import main; main()"
@@ -183,6 +185,25 @@ def make_local_cluster(
         spu_count=spu_count,
         start_flags=tuple(start_flags),
     )
+
+
+@pytest.fixture(scope="session")
+def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """`compile_c(source)` gives a SmartModule's code; warnings are errors. Once for each text."""
+    from fluvio_cli.smartmodules.compiler import compile_module
+
+    directory = tmp_path_factory.mktemp("modules")
+
+    @cache
+    def compiled(source: str) -> bytes:
+        path = directory / "module.c"
+        path.write_text(f'#include "fluvio_smartmodule.h"\n{source}', "utf-8")
+        target = path.with_suffix(".wasm")
+        zig = REPOSITORY / "build" / "zig"
+        assert compile_module(path, target, cache=zig, flags=("-Werror",))
+        return target.read_bytes()
+
+    return compiled
 
 
 ClusterFactory = Callable[..., LocalCluster]

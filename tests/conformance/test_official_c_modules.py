@@ -10,30 +10,11 @@ import pytest
 from fluvio import ConsumerConfig, Offset
 
 from fluvio_cli.smartmodules import ready_made
-from fluvio_cli.smartmodules.compiler import compile_module
 
 pytestmark = pytest.mark.cluster
 
 REPOSITORY = Path(__file__).parents[2]
-ODD = """
-#include "fluvio_smartmodule.h"
-SM_FILTER(record) {
-    int64_t number;
-    if (!sm_parse_int(record->value, &number))
-        return sm_error("not a number: %.*s", SM_TEXT(record->value));
-    return number % 2 != 0;
-}
-"""
-DOUBLE = """
-#include "fluvio_smartmodule.h"
-SM_MAP(record, out) {
-    int64_t number;
-    if (!sm_parse_int(record->value, &number))
-        return sm_error("not a number: %.*s", SM_TEXT(record->value));
-    sm_append_int(&out->value, 2 * number);
-    return SM_OK;
-}
-"""
+SOURCES = REPOSITORY / "tests" / "smartmodules" / "sources"
 TEMPLATES = REPOSITORY / "smartmodules" / "templates"
 
 
@@ -45,6 +26,7 @@ def _iterators_end_where_they_began() -> Iterator[None]:
 
 
 Consume = Callable[..., list[str]]
+CompileC = Callable[[str], bytes]
 
 
 @pytest.fixture
@@ -79,22 +61,15 @@ def consume(client: Any, new_topic: Callable[..., str], tmp_path: Path) -> Consu
     return values
 
 
-def compiled(source: str, directory: Path) -> bytes:
-    path = directory / "module.c"
-    path.write_text(source)
-    assert compile_module(path, path.with_suffix(".wasm"), cache=REPOSITORY / "build" / "zig")
-    return path.with_suffix(".wasm").read_bytes()
-
-
 @pytest.mark.parametrize(
-    ("source", "kind", "before", "after"),
-    [(ODD, "Filter", ["1", "3"], ["5"]), (DOUBLE, "Map", ["2", "4", "6"], ["10", "12"])],
-    ids=["odd", "double"],
+    ("name", "kind", "before", "after"),
+    [("odd", "Filter", ["1", "3"], ["5"]), ("double", "Map", ["2", "4", "6"], ["10", "12"])],
 )
 def test_an_error_stands_between_what_came_before_and_after(
-    consume: Consume, tmp_path: Path, source: str, kind: str, before: list[str], after: list[str]
+    consume: Consume, compile_c: CompileC, name: str, kind: str, before: list[str], after: list[str]
 ) -> None:
-    found = consume(compiled(source, tmp_path), ["1", "2", "3", "two", "5", "6"])
+    code = compile_c((SOURCES / f"{name}.c").read_text("utf-8"))
+    found = consume(code, ["1", "2", "3", "two", "5", "6"])
     error = found.pop(len(before))
     assert found == before + after
     assert "not a number: two" in error
@@ -114,10 +89,14 @@ def test_an_error_stands_between_what_came_before_and_after(
     ],
 )
 def test_every_kind_runs(
-    consume: Consume, tmp_path: Path, kind: str, settings: dict[str, Any], expected: list[str]
+    consume: Consume,
+    compile_c: CompileC,
+    kind: str,
+    settings: dict[str, Any],
+    expected: list[str],
 ) -> None:
-    source = (TEMPLATES / f"{kind}.c").read_text()
-    assert consume(compiled(source, tmp_path), ["4", "40", "6"], **settings) == expected
+    code = compile_c((TEMPLATES / f"{kind}.c").read_text("utf-8"))
+    assert consume(code, ["4", "40", "6"], **settings) == expected
 
 
 def test_a_ready_made_module_runs(consume: Consume) -> None:

@@ -1,5 +1,8 @@
 """Each safety rule, broken on purpose, makes the simulator fail: it can see what it looks for."""
 
+import inspect
+
+import mutations
 import pytest
 import sim_world
 from mutations import MUTATIONS, Mutation
@@ -23,5 +26,13 @@ def test_is_caught(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(fails(seed, mutation) for seed in range(SEEDS_MAX))
 
 
-def test_there_are_enough() -> None:
-    assert len(MUTATIONS) >= 12
+def test_every_rule_that_can_be_broken_is() -> None:
+    """None is written and forgotten in the list, and none goes away unseen."""
+    written = {
+        found
+        for found in vars(mutations).values()
+        if inspect.isfunction(found) and found.__module__ == mutations.__name__
+    }
+    tried = [mutation.break_it for mutation in MUTATIONS]
+    assert set(tried) == written
+    assert len(tried) == len(written) >= 15

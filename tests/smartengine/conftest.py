@@ -1,15 +1,11 @@
 """Modules for the engine: hostile ones by hand in WAT, others in C; both ways to call them."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-from fluvio_cli.smartmodules.compiler import compile_module
 from fluvio_spu.smartengine import SmartEngine, SmartModule
 
-REPOSITORY = Path(__file__).parents[2]
 MEMORY_BYTES_MAX = 16 << 20
 
 
@@ -25,22 +21,6 @@ def engine(
 
 
 LoadC = Callable[[str], SmartModule]
-
-
-@pytest.fixture(scope="session")
-def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """`compile_c(source)` gives the code."""
-    directory = tmp_path_factory.mktemp("modules")
-
-    @cache
-    def compiled(source: str) -> bytes:
-        path = directory / "module.c"
-        path.write_text(f'#include "fluvio_smartmodule.h"\n{source}', "utf-8")
-        target = path.with_suffix(".wasm")
-        assert compile_module(path, target, cache=REPOSITORY / "build" / "zig", flags=("-Werror",))
-        return target.read_bytes()
-
-    return compiled
 
 
 @pytest.fixture

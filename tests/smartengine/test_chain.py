@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,22 +23,9 @@ from fluvio_spu.smartengine import (
 
 LoadC = Callable[[str], SmartModule]
 
-ODD = """
-SM_FILTER(record) {
-    int64_t number;
-    if (!sm_parse_int(record->value, &number))
-        return sm_error("not a number: %.*s", SM_TEXT(record->value));
-    return number % 2 != 0;
-}
-"""
-DOUBLE = """
-SM_MAP(record, out) {
-    int64_t number;
-    if (!sm_parse_int(record->value, &number)) return sm_error("not a number");
-    sm_append_int(&out->value, 2 * number);
-    return SM_OK;
-}
-"""
+SOURCES = Path(__file__).parents[1] / "smartmodules" / "sources"
+ODD = (SOURCES / "odd.c").read_text("utf-8")
+DOUBLE = (SOURCES / "double.c").read_text("utf-8")
 WORDS = """
 SM_ARRAY_MAP(record, out) {
     sm_bytes word, rest = record->value;

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -35,7 +36,7 @@ class TwinRecord:
     timestamp: int
 
 
-class Twin:
+class Twin(ABC):
     """One instance of a module."""
 
     takes: tuple[str, ...] = ()
@@ -46,12 +47,12 @@ class Twin:
         self.params = params
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 - there may be no parameters
         """Look at the parameters. Raises Refused."""
 
+    @abstractmethod
     def call(self, record: TwinRecord) -> Any:
         """Filter: whether to keep. Map: key and value. Array map: a list of those."""
-        raise NotImplementedError
 
     def needed(self, name: str) -> str:
         if name not in self.params:
@@ -482,8 +483,9 @@ class Aggregate(Twin):
     def call(self, record: TwinRecord) -> Any:
         raise AssertionError("an aggregate is called with an accumulator")
 
+    @abstractmethod
     def step(self, accumulator: bytes, record: TwinRecord) -> bytes:
-        raise NotImplementedError
+        """The next accumulator. Raises TwinError."""
 
 
 class Count(Aggregate):
@@ -534,6 +536,10 @@ class NumberAggregate(Aggregate):
             raise TwinError("not a number")
         return to_decimal(found)
 
+
+class Folded(NumberAggregate):
+    """The accumulator is a number."""
+
     def step(self, accumulator: bytes, record: TwinRecord) -> bytes:
         before = to_decimal(accumulator) if accumulator else None
         with localcontext(prec=100):
@@ -542,21 +548,22 @@ class NumberAggregate(Aggregate):
                 raise TwinError("too many digits")
         return write_decimal(found).encode()
 
+    @abstractmethod
     def combined(self, before: Decimal | None, number: Decimal) -> Decimal:
-        raise NotImplementedError
+        """What the numbers so far and one more make; before: None for the first."""
 
 
-class Sum(NumberAggregate):
+class Sum(Folded):
     def combined(self, before: Decimal | None, number: Decimal) -> Decimal:
         return (before or Decimal(0)) + number
 
 
-class Min(NumberAggregate):
+class Min(Folded):
     def combined(self, before: Decimal | None, number: Decimal) -> Decimal:
         return number if before is None else min(before, number)
 
 
-class Max(NumberAggregate):
+class Max(Folded):
     def combined(self, before: Decimal | None, number: Decimal) -> Decimal:
         return number if before is None else max(before, number)
 

@@ -2,12 +2,14 @@
 and the smoke run of line 84."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fluvio_client.objects import Partition
+from fluvio_client.sync import connect
 
 pytestmark = pytest.mark.cluster
 
@@ -123,8 +125,17 @@ def test_an_exported_profile_is_a_profile(
     assert fluvio("profile") == "local\n"
 
 
+def nobody_is_behind(partition: Partition) -> bool:
+    end = partition.status.leader.leo
+    return all((one.hw, one.leo) == (end, end) for one in partition.status.replicas)
+
+
 def test_a_smoke_run_with_everything_at_once(
-    fluvio: Any, make_topic: Callable[..., str], new_name: Callable[[], str], tmp_path: Path
+    local_cluster: Any,
+    fluvio: Any,
+    make_topic: Callable[..., str],
+    new_name: Callable[[], str],
+    tmp_path: Path,
 ) -> None:
     topic, name = make_topic("-p", "2", "-r", "2"), new_name()
     file = tmp_path / "format.yaml"
@@ -138,18 +149,14 @@ def test_a_smoke_run_with_everything_at_once(
         assert value.startswith(f"{topic}/{number:04}/")
         assert len(value) == 100 + number
     assert len(shown) == len(values)
-    deadline_s = time.monotonic() + 20  # the followers tell how far they are every now and then
-    while True:
-        listed = json.loads(fluvio("partition", "list", "-O", "json"))
-        mine = [one["status"] for one in listed if one["name"].startswith(f"{topic}-")]
-        behind = [
-            replica
-            for one in mine
-            for replica in one["replicas"]
-            if (replica["hw"], replica["leo"]) != (one["leader"]["leo"], one["leader"]["leo"])
-        ]
-        if not behind or time.monotonic() > deadline_s:
-            break
+    # The followers tell how far they are every now and then.
+    with connect(address=local_cluster.public_address) as client:
+        for number in (0, 1):
+            client.admin.partitions.wait_for(f"{topic}-{number}", nobody_is_behind, timeout=20)
+    listed = json.loads(fluvio("partition", "list", "-O", "json"))
+    mine = [one["status"] for one in listed if one["name"].startswith(f"{topic}-")]
     assert [one["resolution"] for one in mine] == ["Online", "Online"]
     assert [len(one["replicas"]) for one in mine] == [1, 1]
-    assert behind == []
+    for one in mine:
+        end = one["leader"]["leo"]
+        assert [(replica["hw"], replica["leo"]) for replica in one["replicas"]] == [(end, end)]
