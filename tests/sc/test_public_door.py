@@ -1,6 +1,7 @@
 """Clients at door 9003: create, delete, update, list, watch, over real sockets."""
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
@@ -31,9 +32,11 @@ from fluvio_protocol.metadata.topic import (
 from fluvio_protocol.sc_public.create import CreateRequest
 from fluvio_protocol.sc_public.delete import DeleteRequest, SpuName, SpuNumber
 from fluvio_protocol.sc_public.list import ListRequest
+from fluvio_protocol.sc_public.status import Status
 from fluvio_protocol.sc_public.update import AddPartition, UpdateRequest
 from fluvio_protocol.sc_public.watch import ChangeType, WatchRequest
 from fluvio_protocol.types import PartitionId, SpuId
+from fluvio_protocol.wasm import unpacking
 
 pytestmark = pytest.mark.asyncio
 
@@ -590,3 +593,39 @@ async def test_filters_are_bounded(make_cluster: Any) -> None:
     client.open_stream(ListRequest(kind=Kind.TOPIC, name_filters=("x",) * 257))
     async with asyncio.timeout(10):
         await client.wait_closed()
+
+
+async def test_code_of_smart_modules_is_looked_at(
+    make_cluster: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await make_cluster(0)
+    client = await cluster.client()
+
+    async def created(payload: bytes, *, dry_run: bool = False) -> Status:
+        spec = SmartModuleSpec(wasm=SmartModuleWasm(payload=payload))
+        status = await client.request(CreateRequest(name="cats", spec=spec, dry_run=dry_run))
+        assert isinstance(status, Status)
+        return status
+
+    without_exports = b"\0asm\1\0\0\0"
+    for payload, code, reason in (
+        (b"", ErrorCode.SMART_MODULE_INVALID, "it is empty"),
+        (without_exports, ErrorCode.SMART_MODULE_INVALID_EXPORTS, "it exports no memory"),
+    ):
+        caplog.clear()
+        checked = await created(payload, dry_run=True)
+        assert checked.error_code.error is code
+        assert checked.error_code.payload[0].startswith(reason)
+        assert not caplog.records
+        assert not (await created(payload)).error_code  # as by Fluvio's controller
+        (told,) = caplog.messages
+        assert told.startswith("event=smart_module_unfit name='cats' problem=")
+        assert reason in told
+
+    monkeypatch.setattr(unpacking, "CODE_BYTES_MAX", 1 << 20)
+    bomb = gzip.compress(without_exports + bytes(2 << 20))
+    refused = await created(bomb)
+    assert refused.error_code.error is ErrorCode.SMART_MODULE_INVALID
+    assert refused.error_code.payload == ("it unpacks to more than 1048576 bytes", "cats")
+    (stored,) = (await client.request(ListRequest(kind=Kind.SMART_MODULE))).objects
+    assert stored.spec.wasm.payload == without_exports
