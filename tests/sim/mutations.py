@@ -14,6 +14,9 @@ from sim_world import Plan
 
 from fluvio_protocol.types import Offset
 from fluvio_sc.core import election
+from fluvio_sc.core.actions import SetReplication
+from fluvio_sc.core.cluster_state import ClusterState, StoredObject
+from fluvio_sc.core.reconcile import replica_move
 from fluvio_sc.core.replication_state import ReplicationState
 from fluvio_spu.replica.open_log import OpenLog
 from fluvio_spu.replication import follower as follower_module
@@ -167,6 +170,18 @@ def damage_does_not_end_a_life(patch: Patch) -> None:
     patch.setattr(DataFolder, "begin_new_life", lambda self, ended, reason: None)
 
 
+def a_move_ends_before_the_new_are_in_sync(patch: Patch) -> None:
+    """Replicas that are to go do so as soon as one that stays leads."""
+    original = replica_move._end_or_hand_over
+
+    def step(partition: StoredObject, state: ClusterState) -> SetReplication | None:
+        if partition.spec.leader in partition.replication.target:
+            return replica_move._end(partition)
+        return original(partition, state)
+
+    patch.setattr(replica_move, "_end_or_hand_over", step)
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """What is broken, and where it shows."""
@@ -193,5 +208,9 @@ MUTATIONS = (
     Mutation(
         damage_does_not_end_a_life,
         Plan(faults=("damage", "controller", "controller cut", "kill"), fault_interval_ms=200),
+    ),
+    Mutation(
+        a_move_ends_before_the_new_are_in_sync,
+        Plan(moves=True, faults=("move", "power", "kill"), fault_interval_ms=200),
     ),
 )

@@ -24,15 +24,18 @@ from fluvio_protocol.types import DataIncarnation, PartitionId, ReplicaKey, SpuI
 from fluvio_sc.core.actions import WakeAt, apply_action
 from fluvio_sc.core.cluster_state import ClusterState, CoreTimings, StoredObject
 from fluvio_sc.core.dependents import dependents_of
+from fluvio_sc.core.errors import Refused
 from fluvio_sc.core.observation import (
     observe_connection,
     observe_disconnection,
     observe_in_sync_proposals,
+    observe_removal,
     observe_resignations,
 )
 from fluvio_sc.core.reconcile import RECONCILERS
 from fluvio_sc.core.reconcile.topic import create_topic
-from fluvio_sc.core.replica_assignment import assignment_of
+from fluvio_sc.core.replica_assignment import assignment_of, removal_of
+from fluvio_sc.core.replica_commands import Plan
 
 KEY = ReplicaKey("t", PartitionId(0))
 TIMINGS = CoreTimings(spu_silence_ms=10**9, restart_grace_ms=3_000, preferred_leader_delay_ms=2_000)
@@ -40,6 +43,7 @@ TIMINGS = CoreTimings(spu_silence_ms=10**9, restart_grace_ms=3_000, preferred_le
 
 STORE_MS_MAX = 600
 STORE_RETRY_MS = 200
+REPLICAS = 3
 
 
 class SimController:
@@ -79,7 +83,8 @@ class SimController:
         self._told: dict[int, Any] = {}
         self._objects: tuple[StoredObject, ...] = tuple(_spu(number) for number in self.spus)
         self.state = self._fresh(0)
-        rows = (PartitionMap(id=PartitionId(0), replicas=tuple(map(SpuId, self.spus))),)
+        first = tuple(map(SpuId, self.spus[:REPLICAS]))
+        rows = (PartitionMap(id=PartitionId(0), replicas=first),)
         topic = create_topic("t", TopicSpec(replicas=AssignedReplicas(maps=rows)), reason="sim")
         apply_action(self.state, topic, now_ms=0, new_uid=self._new_uid)
         self.settle(0)
@@ -133,12 +138,27 @@ class SimController:
         session = self._session_of.get(spu)
         if session is None:
             return
-        observe = {
-            "propose": observe_in_sync_proposals,
-            "resign": observe_resignations,
-        }[kind]
-        observe(self.state, SpuId(spu), session, [message])
+        match kind:
+            case "propose":
+                observe_in_sync_proposals(self.state, SpuId(spu), session, [message])
+            case "resign":
+                observe_resignations(self.state, SpuId(spu), session, [message])
+            case "removed":
+                observe_removal(self.state, SpuId(spu), message)
         self.settle(now_ms)
+
+    def ask(self, decide: Callable[[ClusterState], Plan], now_ms: int) -> bool:
+        """What an administrator wants; whether it was admitted."""
+        if not self.alive or self._under_way is not None or self._paused:
+            return False
+        try:
+            actions = decide(self.state).actions
+        except Refused:
+            return False
+        for action in actions:
+            apply_action(self.state, action, now_ms=now_ms, new_uid=self._new_uid)
+        self.settle(now_ms)
+        return bool(actions)
 
     def settle(self, now_ms: int) -> None:
         """Decide until nothing is missing, store, tell."""
@@ -205,11 +225,18 @@ class SimController:
         found = [item for item in self._objects if item.kind is Kind.PARTITION]
         self._objects = tuple(self.state) if objects is None else objects
         if found and found[0] is not self.partition:
-            self._stored(found[0], self.partition)
+            before, after = found[0], self.partition
+            for spu_id in set(before.replication.leaving) - set(after.replication.leaving):
+                self.state.removals.get(before.uid, set()).discard(spu_id)
+            self._stored(before, after)
 
     def _tell_news(self) -> None:
-        wanted = assignment_of(self.partition)
+        everybody = assignment_of(self.partition)
+        leaving = self.partition.replication.leaving
         for spu in tuple(self._session_of):
+            wanted = everybody
+            if spu in leaving:
+                wanted = removal_of(self.partition, SpuId(spu))
             if self._told.get(spu) != wanted:
                 self._told[spu] = wanted
                 self._tell(spu, wanted)

@@ -21,6 +21,7 @@ from fluvio_protocol.sc_private.in_sync import (
     InSyncReplica,
     Resignation,
 )
+from fluvio_protocol.sc_private.replica_status import ReplicaRemoved
 from fluvio_protocol.sc_private.update_replica import ReplicaAssignment
 from fluvio_protocol.spu_private.replication import (
     CopiedRecords,
@@ -38,6 +39,7 @@ from fluvio_protocol.types import (
     SpuId,
 )
 from fluvio_spu.replica.open_log import OpenLog
+from fluvio_spu.replica.partition_folder import claim, remove_leftovers, remove_partition
 from fluvio_spu.replication.effects import (
     AdoptLineage,
     AdvanceHighWatermark,
@@ -59,6 +61,7 @@ from fluvio_spu.storage import CorruptSegment, Log, LogConfig, OutOfStorage, Sto
 from fluvio_spu.storage.data_folder import DataFolder, close_data_folder, open_data_folder
 
 FOLDER = "data/spu"
+DIRECTORY = f"{FOLDER}/t-0"
 SLICE_BYTES = 300
 SLICES_PER_TURN = 2
 RETRY_MS = 300
@@ -140,7 +143,13 @@ class SimNode:
         self.frozen_until_ms = 0
         self.processes += 1
         self.process = self.processes
-        log = Log.open(self.disk, f"{FOLDER}/t-0", LogConfig(), losing=self._lost_before)
+        self.opened = None
+        remove_leftovers(self.disk, FOLDER)
+        if DIRECTORY in self.disk.directories or not self.world.plan.moves:
+            self._open()
+
+    def _open(self) -> None:
+        log = Log.open(self.disk, DIRECTORY, LogConfig(), losing=self._lost_before)
         if self.acks_wait and log.unsynced_bytes:
             log.sync_handle().run()
         self.opened = OpenLog.of(self.disk, log, "")
@@ -190,7 +199,7 @@ class SimNode:
 
     def stop(self) -> None:
         """A clean stop; handing over came before."""
-        durable = self.log.close()
+        durable = self.opened is None or self.log.close()
         close_data_folder(self.disk, FOLDER, all_durable=durable)
         self.kill()
 
@@ -199,7 +208,7 @@ class SimNode:
 
         The next start looks at all of the log, as it would after a power cut. False: too short.
         """
-        path = f"{FOLDER}/t-0/{0:020d}.log"
+        path = f"{DIRECTORY}/{0:020d}.log"
         file = self.disk.names.get(path)
         batches = [] if file is None else split(bytes(file.content))
         if file is None or len(batches) < 2:
@@ -209,8 +218,8 @@ class SimNode:
         file.content[end - 1] ^= 0xFF
         file.sync()
         with suppress(FileNotFoundError):
-            self.disk.unlink(f"{FOLDER}/t-0/tail.checkpoint")
-        self.disk.sync_directory(f"{FOLDER}/t-0")
+            self.disk.unlink(f"{DIRECTORY}/tail.checkpoint")
+        self.disk.sync_directory(DIRECTORY)
         self.was_damaged = self.is_lossy = True
         return True
 
@@ -232,10 +241,13 @@ class SimNode:
 
     def assigned(self, assignment: ReplicaAssignment) -> None:
         known = self.assignment
+        if known is not None and known.is_being_deleted and not assignment.is_being_deleted:
+            return
         if known is not None and assignment.leader_epoch < known.leader_epoch:
             return
         if (
             known is not None
+            and not assignment.is_being_deleted
             and assignment.leader_epoch == known.leader_epoch
             and assignment.in_sync_version < known.in_sync_version
         ):
@@ -246,6 +258,9 @@ class SimNode:
     def reconcile(self) -> None:
         wanted = self.assignment
         if wanted is None or self.busy or not self.alive:
+            return
+        if wanted.is_being_deleted or self.opened is None or not self._is_held(wanted):
+            self._hold_or_let_go(wanted)
             return
         role = self.leader or self.follower
         if role is not None and role.leader_epoch == wanted.leader_epoch:
@@ -266,6 +281,49 @@ class SimNode:
         elif self._may_lead(wanted):
             self.busy = True
             self.later(self.world.random.randint(0, 5), lambda: self._note_epoch(wanted))
+
+    def _is_held(self, wanted: ReplicaAssignment) -> bool:
+        return not wanted.is_being_deleted and self.number in (*wanted.replicas, wanted.leader)
+
+    def _hold_or_let_go(self, wanted: ReplicaAssignment) -> None:
+        """The log comes here, or goes; a job of a worker, after which it is looked at again."""
+        self._end_role()
+        if self._is_held(wanted):
+            self._work(self._claim, wanted)
+        elif self.opened is not None:
+            self._work(self._close, wanted)
+        elif wanted.is_being_deleted:
+            self._work(self._remove, wanted)
+
+    def _work(self, job: Callable[[ReplicaAssignment], None], wanted: ReplicaAssignment) -> None:
+        self.busy = True
+
+        def run() -> None:
+            try:
+                job(wanted)
+            except (OSError, StorageError):
+                assert self.disk.capacity is not None
+                self.later(RETRY_MS, self._job_ended)
+                return
+            self._job_ended()
+
+        self.later(self.world.random.randint(0, 20), run)
+
+    def _claim(self, wanted: ReplicaAssignment) -> None:
+        claim(self.disk, FOLDER, KEY, wanted.uid)
+        self._open()
+
+    def _close(self, _: ReplicaAssignment) -> None:
+        self.log.close()
+        self.opened = None
+
+    def _remove(self, wanted: ReplicaAssignment) -> None:
+        remove_partition(self.disk, FOLDER, KEY, wanted.uid)
+        self.was_damaged = False
+        self.world.trace(f"spu {self.number} has deleted its replica")
+        self.world.to_controller(self.number, "removed", ReplicaRemoved(key=KEY, uid=wanted.uid))
+        if self.assignment is wanted:
+            self.assignment = None
 
     def _stored(self, wanted: ReplicaAssignment) -> int | None:
         return {m.spu: m.incarnation for m in wanted.in_sync}.get(SpuId(self.number))
@@ -298,7 +356,7 @@ class SimNode:
         try:
             opened.begin_epoch(wanted.leader_epoch)
         except (OSError, StorageError):
-            self.later(RETRY_MS, self._job_failed)
+            self.later(RETRY_MS, self._job_ended)
             return
         if self.acks_wait:
             self.log.sync_handle().run()
@@ -308,7 +366,7 @@ class SimNode:
             self._lead(current)
         self.reconcile()
 
-    def _job_failed(self) -> None:
+    def _job_ended(self) -> None:
         self.busy = False
         self.reconcile()
 
@@ -374,6 +432,9 @@ class SimNode:
     def _sync(self) -> None:
         if self.busy:  # a worker is at the log already
             self.later(1, self._sync)
+            return
+        if self.opened is None:  # it has moved away
+            self.syncing = False
             return
         role = self.leader or self.follower
         handle = self.log.sync_handle()
@@ -730,6 +791,8 @@ class SimNode:
 
     def raw(self, start: int, end: int) -> bytes:
         """Batches [start, end) as they are in the log; fewer when it ends before."""
+        if self.opened is None:
+            return b""
         log = self.log
         end = min(end, log.end_offset)
         found = b""

@@ -1,4 +1,4 @@
-"""A cluster of one partition and three SPUs on simulated time: everything from one seed.
+"""A cluster of one partition and three SPUs, or four to move between, on simulated time: one seed.
 
     run(seed)    a storm of faults with clients at work, then a calm, in which all has to heal
 
@@ -15,8 +15,11 @@ from random import Random
 from typing import Any
 
 from sim_checker import Checker, PromiseBroken
-from sim_controller import SimController
-from sim_node import SimNode
+from sim_controller import KEY, SimController
+from sim_node import DIRECTORY, SimNode
+
+from fluvio_protocol.types import SpuId
+from fluvio_sc.core.replica_commands import admit_cancel, admit_move
 
 SPUS = (1, 2, 3)
 TICK_MS = 100
@@ -37,6 +40,7 @@ class Plan:
     power_cuts: bool = True
     slow_store_permille: int = 0
     acks_wait: bool = False
+    moves: bool = False
     faults: tuple[str, ...] = (
         "kill", "power", "stop", "cut", "cut one way", "controller", "controller cut", "torn store",
         "freeze", "damage", "full",
@@ -60,10 +64,12 @@ class World:
         self.registered: set[int] = set()
         self.storm = True
         self.checker = Checker(self)
-        self.nodes = {number: SimNode(number, self) for number in SPUS}
+        self.spus = (*SPUS, 4) if plan.moves else SPUS
+        self.nodes = {number: SimNode(number, self) for number in self.spus}
+        self._told_at_ms = dict.fromkeys(self.spus, 0)
         self._record_number = itertools.count()
         self.controller = SimController(
-            spus=SPUS,
+            spus=self.spus,
             minimum=plan.minimum,
             tell=self._tell,
             crashed=self._controller_down,
@@ -149,11 +155,15 @@ class World:
             if node.alive and node.process == process:
                 node.later(0, lambda: node.assigned(assignment))
 
-        self.later(self._controller_delay_ms(), arrive)
+        delay_ms = self._controller_delay_ms()
+        if self.plan.moves:  # as by TCP: a replica that came back must not be deleted by old news
+            delay_ms = max(delay_ms, self._told_at_ms[spu] - self.now_ms)
+            self._told_at_ms[spu] = self.now_ms + delay_ms
+        self.later(delay_ms, arrive)
 
     def _links_break(self, number: int) -> None:
         """The other ends notice sooner or later."""
-        for other in SPUS:
+        for other in self.spus:
             if other != number:
                 node = self.nodes[other]
                 node.later(self.random.randint(1, 300), lambda node=node: node.lost_link(number))
@@ -177,7 +187,7 @@ class World:
             self._unregister(number)
         self._links_break(number)
         node = self.nodes[number]
-        for other in SPUS:
+        for other in self.spus:
             if other != number:
                 node.lost_link(other)
 
@@ -299,7 +309,7 @@ class World:
             return
         self.later(self.random.randint(1, 2 * self.plan.fault_interval_ms), self._fault)
         kind = self.random.choice(self.plan.faults)
-        number = self.random.choice(SPUS)
+        number = self.random.choice(self.spus)
         if self.random.random() < 0.5:  # those who lead are hit more often
             number = int(self.controller.partition.spec.leader)
         match kind:
@@ -315,6 +325,11 @@ class World:
                 self.nodes[number].frozen_until_ms = self.now_ms + self.random.randint(50, 2_500)
             case "full":
                 self._fill(number)
+            case "move":
+                self._move()
+            case "cancel":
+                if self.controller.ask(lambda state: admit_cancel(KEY, state), self.now_ms):
+                    self.trace("the move is cancelled")
             case "damage":
                 if self.nodes[number].alive and self._other_is_whole(number):
                     self._down(number, "kill")
@@ -332,6 +347,11 @@ class World:
                 self.controller_cuts.add(number)
                 heal = self.random.randint(100, 3_000)
                 self.later(heal, lambda: self.controller_cuts.discard(number))
+
+    def _move(self) -> None:
+        target = tuple(map(SpuId, self.random.sample(self.spus, self.random.randint(2, 4))))
+        if self.controller.ask(lambda state: admit_move(KEY, target, state), self.now_ms):
+            self.trace(f"the replicas move to {list(target)}")
 
     def _fill(self, number: int) -> None:
         """There is room for a few bytes, and later for all."""
@@ -360,7 +380,7 @@ class World:
         self.later(self.random.randint(100, 1_000), stop)
 
     def _cut(self, number: int, *, one_way: bool) -> None:
-        other = self.random.choice([spu for spu in SPUS if spu != number])
+        other = self.random.choice([spu for spu in self.spus if spu != number])
         pairs = {(number, other)} if one_way else {(number, other), (other, number)}
         self.trace(f"cut: {sorted(pairs)}")
         self.cuts |= pairs
@@ -379,7 +399,7 @@ class World:
 
     def run(self) -> None:
         """Raises PromiseBroken."""
-        for number in SPUS:
+        for number in self.spus:
             self._start(number)
             self._tick(number)
         self._controller_tick()
@@ -427,6 +447,8 @@ class World:
             return "somebody is down"
         if set(replication.in_sync) != set(partition.spec.replicas) or replication.eligible:
             return f"in sync are {replication.in_sync} alone"
+        if replication.is_moving or replication.leaving:
+            return f"replicas move to {replication.target}, {replication.leaving} leave"
         if partition.spec.leader != partition.spec.replicas[0]:
             return f"spu {partition.spec.leader} still leads"
         leader = self.nodes[int(partition.spec.leader)].leader
@@ -441,8 +463,11 @@ class World:
         return (
             node.leader is not None
             and node.leader.high_watermark == end
-            and all(other.log.end_offset == end for other in self.nodes.values())
+            and all(other.log.end_offset == end for other in self._replicas().values())
         )
+
+    def _replicas(self) -> dict[int, SimNode]:
+        return {number: self.nodes[number] for number in self.controller.partition.spec.replicas}
 
     def _has_healed(self) -> None:
         leader = self.nodes[int(self.controller.partition.spec.leader)]
@@ -450,7 +475,10 @@ class World:
         end = int(leader.log.end_offset)
         if leader.leader.high_watermark != end:
             raise PromiseBroken(f"at rest {leader.leader.high_watermark} of {end} are committed")
-        self.checker.at_the_end(self.nodes, end)
+        self.checker.at_the_end(self._replicas(), end)
+        for number in self.nodes.keys() - self._replicas().keys():
+            if DIRECTORY in self.nodes[number].disk.directories:
+                raise PromiseBroken(f"spu {number} keeps the files of a replica that left it")
 
 
 def run(seed: int, plan: Plan | None = None) -> World:
@@ -476,4 +504,7 @@ def plan_of(seed: int) -> Plan:
         Plan(slow_store_permille=300, fault_interval_ms=500),
         Plan(acks_wait=True, faults=("power", "freeze"), fault_interval_ms=250),
         Plan(faults=("full", "kill", "stop"), fault_interval_ms=300),
-    )[seed % 9]
+        Plan(moves=True, faults=("move", "move", "cancel", "kill", "stop", "cut", "controller")),
+        Plan(moves=True, faults=(*Plan().faults, "move", "move", "move", "cancel")),
+        Plan(moves=True, acks_wait=True, faults=("move", "move", "cancel", "power", "torn store")),
+    )[seed % 12]
