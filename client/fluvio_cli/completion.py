@@ -98,6 +98,10 @@ async def _table_formats(client: "Fluvio") -> list[str]:
     return [one.name for one in await client.admin.table_formats.list()]
 
 
+async def _smart_modules(client: "Fluvio") -> list[str]:
+    return [one.name for one in await client.admin.smart_modules.list()]
+
+
 def profiles(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -125,6 +129,7 @@ TOPICS = _of_cluster(_topics)
 CONSUMERS = _of_cluster(_consumers)
 SPU_GROUPS = _of_cluster(_groups)
 TABLE_FORMATS = _of_cluster(_table_formats)
+SMART_MODULES = _of_cluster(_smart_modules)
 EVERYWHERE: dict[str, Complete] = {
     "spu": _of_cluster(_spu_ids),
     "spu_id": _of_cluster(_spu_ids),
@@ -133,6 +138,7 @@ EVERYWHERE: dict[str, Complete] = {
     "consumer": CONSUMERS,
     "consumer_id": CONSUMERS,
     "table_format": TABLE_FORMATS,
+    "smartmodule": SMART_MODULES,
 }
 """By the name of the parameter, in any command."""
 NAMED: dict[str, Complete] = {
@@ -145,6 +151,10 @@ NAMED: dict[str, Complete] = {
     "partition elect": _of_cluster(_partitions),
     "partition move": _of_cluster(_partitions),
     "partition replicas": _of_cluster(_partitions),
+    "smartmodule delete": SMART_MODULES,
+    "smartmodule describe": SMART_MODULES,
+    "smartmodule stats": SMART_MODULES,
+    "smartmodule test": SMART_MODULES,
     "table-format describe": TABLE_FORMATS,
     "table-format delete": TABLE_FORMATS,
     "profile switch": profiles,

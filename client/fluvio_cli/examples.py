@@ -74,6 +74,18 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("To odd.wasm", "fluvio smartmodule build odd.c"),
         ("To another place", "fluvio smartmodule build odd.c -o filter.wasm"),
     ),
+    "smartmodule describe": (
+        ("For people", "fluvio smartmodule describe cats"),
+        ("For programs", "fluvio smartmodule describe cats -O json"),
+    ),
+    "smartmodule watch": (
+        ("The list, again after every change", "fluvio smartmodule watch"),
+        ("The same for programs", "fluvio smartmodule watch -O json"),
+    ),
+    "smartmodule stats": (
+        ("All modules that ran", "fluvio smartmodule stats"),
+        ("One of them, on each SPU", "fluvio smartmodule stats cats --per-spu"),
+    ),
     "smartmodule test": (
         ("On two records", "fluvio smartmodule test odd.wasm --text apple --text pear"),
         (
@@ -209,6 +221,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "object get": (
         ("All topics as manifests", "fluvio object get topic"),
         ("One of them as JSON", "fluvio object get topic orders -O json"),
+    ),
+    "object watch": (
+        ("All topics and every change", "fluvio object watch topic"),
+        ("One SPU, for programs", "fluvio object watch spu custom-spu-5001 -O json"),
     ),
     "object apply": (
         ("Make objects what a file says", "fluvio object apply -f objects.yaml"),

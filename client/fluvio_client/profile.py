@@ -9,6 +9,7 @@ was given: `$FLV_PROFILE_PATH`, else `~/.fluvio/config`. Source: protocol refere
     [cluster.local]                     endpoint = "127.0.0.1:9003", use_spu_local_address = false
     [cluster.local.tls]                 tls_policy = "disabled"
     [cluster.local.metadata]            installation = "local"
+    [cluster.local.metadata.local]      data_dir = "/home/user/.fluvio/data"
 
 Invariants: keys and comments that we do not know stay where they are; a save replaces the file in
 one step and leaves it readable by its owner only, since it may hold private keys.

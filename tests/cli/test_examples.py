@@ -47,6 +47,10 @@ ONLY_PARSED = {
     "fluvio benchmark",  # takes minutes
     "fluvio top",  # fills the screen of a terminal
     "fluvio top --system --interval 5s",
+    "fluvio smartmodule watch",  # goes on until Ctrl-C
+    "fluvio smartmodule watch -O json",
+    "fluvio object watch topic",
+    "fluvio object watch spu custom-spu-5001 -O json",
 }
 """They would need another cluster than the one there is, or a terminal."""
 PARSED_COMMANDS = tuple(
@@ -69,6 +73,7 @@ PREPARED = {
     "consumer delete": ["produce orders -f orders.txt", "consume orders -B -d -c billing"],
     "smartmodule create": ["smartmodule build odd.c"],
     "smartmodule test": ["smartmodule build odd.c"],
+    "smartmodule describe": ["smartmodule create cats --ready-made contains"],
     "smartmodule delete": [
         "smartmodule create odd --ready-made contains",
         "smartmodule create cats --ready-made contains",

@@ -1,5 +1,6 @@
-"""`fluvio object`: objects of any kind as manifests, got, applied and compared."""
+"""`fluvio object`: objects of any kind as manifests: got, watched, applied and compared."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from fluvio_cli.target import run_client
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
     from fluvio_client.objects import AdminObject
+    from fluvio_client.repository import Change
     from fluvio_protocol.metadata.kinds import Kind
 
 
@@ -64,3 +66,39 @@ def get(context: click.Context, *, kind: "Kind", names: tuple[str, ...], output:
         click.echo(format_data(OutputType.JSON, manifests), nl=False)
         return
     click.echo("---\n".join(format_yaml(manifest) for manifest in manifests), nl=False)
+
+
+@command.command("watch")
+@click.argument("kind", type=Parsed("KIND", _kind))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "-O",
+    "--output",
+    type=click.Choice([OutputType.TABLE.value, OutputType.JSON.value], case_sensitive=False),
+    default=OutputType.TABLE.value,
+    show_default=True,
+    metavar="TYPE",
+    help="Output format: table, a line of words per change, or json, a line of JSON.",
+)
+@click.pass_context
+def watch(context: click.Context, *, kind: "Kind", names: tuple[str, ...], output: str) -> None:
+    """Tell of all objects of a kind, or those of these names, and of every change, until Ctrl-C.
+
+    It ends with an error when the cluster goes away.
+    """
+    from fluvio_cli.watching import watch_changes
+    from fluvio_client.repository import Event
+
+    def show(change: "Change[AdminObject]") -> None:
+        found = change.object
+        if output == OutputType.JSON:
+            shape = {"event": change.event.value, "kind": kind.value, **found.shape()}
+            click.echo(json.dumps(shape, ensure_ascii=False, default=str))
+        else:
+            resolution = getattr(found.status, "resolution", None)
+            words = [change.event.value, kind.value, found.name]
+            if resolution is not None and change.event is not Event.DELETED:
+                words.append(resolution.name.lower())
+            click.echo(" ".join(words))
+
+    watch_changes(context, lambda client: client.admin.of(kind), names, show)

@@ -3,12 +3,15 @@
 `build`, `generate` and `test`, which need no cluster, are beside it.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fluvio_cli.commands.smartmodule_build import build, generate
+from fluvio_cli.commands.smartmodule_describe import describe
+from fluvio_cli.commands.smartmodule_stats import stats
 from fluvio_cli.commands.smartmodule_test import test
 from fluvio_cli.failure import Failure, exclude
 from fluvio_cli.output import DRY_RUN_MARK, OutputType, emit, format_columns, output_option
@@ -28,6 +31,8 @@ def command() -> None:
 command.add_command(generate)
 command.add_command(build)
 command.add_command(test)
+command.add_command(describe)
+command.add_command(stats)
 
 
 @command.command("create")
@@ -82,7 +87,10 @@ def list_modules(context: click.Context, *, output: OutputType, ready_made: bool
     async def work(client: "Fluvio") -> "list[SmartModule]":
         return await client.admin.smart_modules.list()
 
-    found = run_client(context, work)
+    _show(output, run_client(context, work))
+
+
+def _show(output: OutputType, found: "list[SmartModule]") -> None:
     emit(
         output,
         [one.shape() for one in found],
@@ -92,6 +100,19 @@ def list_modules(context: click.Context, *, output: OutputType, ready_made: bool
             [[one.name, _size(one)] for one in found], headers=("SMARTMODULE", "SIZE")
         ),
     )
+
+
+@command.command("watch")
+@output_option()
+@click.pass_context
+def watch(context: click.Context, *, output: OutputType) -> None:
+    """Show all modules that are stored, now and after every change, until Ctrl-C.
+
+    It ends with an error when the cluster goes away.
+    """
+    from fluvio_cli.watching import watch_list
+
+    watch_list(context, lambda client: client.admin.smart_modules, partial(_show, output))
 
 
 def _list_ready_made(output: OutputType) -> None:
