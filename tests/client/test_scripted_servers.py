@@ -29,6 +29,7 @@ from fluvio_client.errors import (
     OffsetEvicted,
     ProducerClosed,
     ProfileNotFound,
+    RecordTooLarge,
     ServerError,
     SmartModuleRuntimeError,
     TopicNotFound,
@@ -516,6 +517,21 @@ async def test_an_spu_that_would_pass_modules_over_gets_no_records(
                 with pytest.raises(VersionMismatch, match=f"of version {version}"):
                     await delivery
         assert any(isinstance(one, ProduceRequest) for one in spu.asked) is taken
+
+
+@pytest.mark.asyncio
+async def test_modules_that_travel_along_leave_less_room_for_records(scripted: Any) -> None:
+    packed = b"\x1f\x8b" + bytes(32 * 1024 * 1024 - 2000)
+    answers = {ProduceRequest: lambda request: produced(request, SUCCESS)}
+    async with scripted(answers) as (client, _spu):
+        with pytest.raises(ValueError, match="no room for records"):
+            client.producer("events", transforms=(Transform(code=packed + bytes(2000)),))
+        how: dict[str, Any] = {"max_request_size_bytes": 1 << 25, "batch_size_bytes": 1 << 25}
+        transforms = (Transform(code=packed),)
+        async with client.producer("events", transforms=transforms, **how) as producer:
+            await producer.send_and_wait(bytes(1800))
+            with pytest.raises(RecordTooLarge):
+                await producer.send(bytes(2000))
 
 
 @pytest.mark.asyncio

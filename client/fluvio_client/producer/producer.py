@@ -33,10 +33,10 @@ from fluvio_client.errors import (
     PartitionNotFound,
     ProducerClosed,
     QueueFull,
-    VersionMismatch,
     server_error,
 )
 from fluvio_client.producer.accumulator import Accumulator, Batch
+from fluvio_client.producer.chain import Chain
 from fluvio_client.producer.delivery import (
     BatchOutcome,
     Delivery,
@@ -57,7 +57,6 @@ from fluvio_protocol.spu_public.produce import (
     TopicProduceData,
 )
 from fluvio_protocol.types import CompressionType, Isolation, PartitionId, ReplicaKey
-from fluvio_socket.multiplexer import MultiplexedConnection
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,8 @@ class ProducerConfig:
     isolation:              when the leader answers: stored, or committed
     timeout_ms:             how long the leader may take for that
     transforms:             SmartModules that the SPU runs on each batch before it stores it, one
-                            behind the other; a record that one cannot process fails its batch
+                            behind the other; a record that one cannot process fails its batch.
+                            Code travels with every request: large modules are better stored
     retry:                  for lost connections and moved leaders; None sends at most once
     on_delivery:            called with (error, metadata) of every record
     on_batch:               called with a BatchOutcome for every batch
@@ -162,9 +162,14 @@ class Producer:
         self.topic = topic
         self.config = config
         self._on_delivery = config.on_delivery
-        self._request_size_bytes_max = min(config.max_request_size_bytes, REQUEST_SIZE_BYTES_MAX)
-        self._smart_modules = tuple(one.invocation() for one in config.transforms)
-        self._version_min = _version_needed(config.transforms)
+        self._chain = Chain.of(config.transforms)
+        room_bytes = REQUEST_SIZE_BYTES_MAX - self._chain.size_bytes
+        if room_bytes < 1:
+            raise ValueError(
+                f"SmartModules of {self._chain.size_bytes} bytes leave a request no room for "
+                "records: store them in the cluster, and name them"
+            )
+        self._request_size_bytes_max = min(config.max_request_size_bytes, room_bytes)
         self._session = session
         self._partitioner = partitioner or HashOrRoundRobin()
         self._lanes: dict[int, _Lane] = {}
@@ -369,7 +374,7 @@ class Producer:
         elif place == 0:
             lane.wake_up.set()  # the batch before it was sealed, perhaps while it lingered
         # Modules may make more or fewer records of a batch: all that is known is where they begin.
-        delivery = Delivery(batch, 0 if self._smart_modules else place, lane.key.partition)
+        delivery = Delivery(batch, 0 if self._chain.invocations else place, lane.key.partition)
         if self._on_delivery is not None:
             delivery.tell(self._on_delivery)
         return delivery
@@ -494,12 +499,12 @@ class Producer:
                     ),
                 ),
             ),
-            smartmodules=self._smart_modules,
+            smartmodules=self._chain.invocations,
         )
         try:
             connection = await self._session.leader(lane.key)
-            if self._version_min:
-                _check_version(connection, self._version_min)
+            if self._chain.version_min:
+                self._chain.check(connection)
             response: ProduceResponse = await connection.request(request)
         except FluvioError as error:
             if error.retriable:
@@ -586,25 +591,6 @@ def _codec_for(wanted: BatchCompression | None, topic: CompressionType) -> Batch
     if wanted is not None and wanted is not demanded:
         raise CompressionMismatch(producer=wanted.name.lower(), topic=demanded.name.lower())
     return demanded
-
-
-def _version_needed(transforms: tuple[Transform, ...]) -> int:
-    """The version of ProduceRequest that carries all this; 0 when there is nothing to carry."""
-    if not transforms:
-        return 0
-    if any(one.lookback_age is not None for one in transforms):
-        return 21
-    return 20 if any(one.lookback_last is not None for one in transforms) else 8
-
-
-def _check_version(connection: MultiplexedConnection, needed: int) -> None:
-    """Raises VersionMismatch for an SPU that would store the records as they are."""
-    version = connection.version_of(ProduceRequest)
-    if version < needed:
-        raise VersionMismatch(
-            f"the SPU takes produce requests of version {version}, and what these SmartModules "
-            f"need came with version {needed}"
-        )
 
 
 def _with_cause(error: ClientError, cause: BaseException) -> ClientError:
