@@ -1,7 +1,7 @@
 """Tutorials do what they say: their files are written, their commands run, their output compared.
 
-Not compared are sizes of modules, which change with each change of the header, and space at the
-ends of lines.
+Not compared are sizes of modules, which change with each change of the header, times, and space at
+the ends of lines.
 """
 
 import os
@@ -39,7 +39,8 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 
 def normal(output: str) -> str:
     """What is compared of it."""
-    return re.sub(r"[0-9]+ bytes", "N bytes", re.sub(r" +$", "", output, flags=re.MULTILINE))
+    output = re.sub(r" +$", "", output, flags=re.MULTILINE)
+    return re.sub(r"[0-9.]+ (bytes|ms)\b", r"N \1", output)
 
 
 @pytest.fixture
