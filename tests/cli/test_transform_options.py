@@ -198,6 +198,20 @@ def test_the_line_of_the_record_within_its_batch_is_told(
         asyncio.run(sender.pipeline(lines()))
 
 
+def test_a_refusal_at_a_terminal_and_of_a_whole_input_is_one_line_too() -> None:
+    class Refusing(Batches):
+        async def flush(self) -> None:
+            raise refused(0, hint="no number\nat all")
+
+    async def one_line() -> AsyncIterator[bytes]:
+        yield b"two"
+
+    sender = RecordSender(Refusing(None), text_reader())  # type: ignore[arg-type]
+    for sending in sender.converse(one_line()), sender.send_whole(b"two"):
+        with pytest.raises(Failure, match=r"no number at all; filter_map, .*, value: two$"):
+            asyncio.run(sending)
+
+
 # With a cluster
 
 
