@@ -191,6 +191,7 @@ class SpuApp:
         self.transforms = Transforms(
             TransformSettings(
                 memory_bytes_max=config.smart_engine_memory_bytes_max,
+                total_memory_bytes_max=config.smart_engine_total_memory_bytes_max,
                 call_ms_max=config.smart_engine_call_ms_max,
                 worker_count=config.smart_engine_worker_count,
                 cache_directory=config.smart_engine_cache_dir,

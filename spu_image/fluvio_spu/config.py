@@ -24,6 +24,7 @@ REPLICA_LAG_MS_MAX_DEFAULT = 5_000
 SPU_ID_MAX = (1 << 31) - 1
 
 SMART_ENGINE_MEMORY_BYTES_DEFAULT = 1 << 30
+SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT = 2 << 30
 SMART_ENGINE_CALL_MS_DEFAULT = 5_000
 SMART_ENGINE_WORKERS_DEFAULT = 4
 
@@ -109,6 +110,7 @@ class SpuConfig:
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
                            0 turns it off
     smart_engine_memory_bytes_max: of all modules of one chain together
+    smart_engine_total_memory_bytes_max: of all chains of the process together
     smart_engine_call_ms_max: of one call of a module, with one batch
     smart_engine_worker_count: threads that run modules
     smart_engine_cache_dir: compiled modules are kept there; None keeps them in memory only
@@ -139,6 +141,7 @@ class SpuConfig:
     cold_read_distance_bytes: int = 256 * MIB
     sendfile_size_bytes_max: int = 0
     smart_engine_memory_bytes_max: int = SMART_ENGINE_MEMORY_BYTES_DEFAULT
+    smart_engine_total_memory_bytes_max: int = SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT
     smart_engine_call_ms_max: int = SMART_ENGINE_CALL_MS_DEFAULT
     smart_engine_worker_count: int = SMART_ENGINE_WORKERS_DEFAULT
     smart_engine_cache_dir: str | None = None
@@ -191,6 +194,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         connections_max=found.connections_max,
         sendfile_size_bytes_max=found.sendfile_size_bytes_max,
         smart_engine_memory_bytes_max=found.smart_engine_max_memory_bytes,
+        smart_engine_total_memory_bytes_max=found.smart_engine_total_memory_bytes,
         smart_engine_call_ms_max=found.smart_engine_call_ms_max,
         smart_engine_worker_count=found.smart_engine_workers,
         smart_engine_cache_dir=found.smart_engine_cache_dir,
@@ -357,6 +361,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         ),
         metavar="SIZE",
         help="memory of all SmartModules of one stream together (default %(default)s)",
+    )
+    add(
+        "--smart-engine-total-memory-bytes",
+        type=_size_above_zero,
+        default=environment.get(
+            "FLV_SMART_ENGINE_TOTAL_MEMORY_BYTES", str(SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT)
+        ),
+        metavar="SIZE",
+        help="memory of the SmartModules of all streams together; those of a stream that need "
+        "no more than 16 MiB always get it (default %(default)s)",
     )
     add(
         "--smart-engine-call-ms-max",

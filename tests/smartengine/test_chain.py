@@ -408,6 +408,21 @@ def test_modules_of_a_chain_share_their_memory(engine: SmartEngine) -> None:
     )
 
 
+def test_chains_share_the_memory_of_the_process(compile_c: Any) -> None:
+    engine = SmartEngine(memory_bytes_max=64 << 20, total_memory_bytes_max=100 << 20)
+    grown = wat(FILTER, HEAD.replace('"memory") 1', '"memory") 640'))  # 40 MiB
+    module, small = engine.load(grown), engine.load(compile_c(ODD))
+    first, second = begin(engine, module), begin(engine, module)
+    refused_with(ErrorCode.SMART_MODULE_MEMORY_LIMIT_EXCEEDED, lambda: begin(engine, module))
+    assert values_of(run(begin(engine, small), "1", "2")) == ["1"], "small ones go on"
+    second.close()
+    third = begin(engine, module)
+    del third  # without an end
+    assert begin(engine, module) is not None
+    first.close()
+    engine.close()
+
+
 def test_an_init_that_does_not_end(engine: SmartEngine) -> None:
     code = wat(
         FILTER

@@ -139,6 +139,7 @@ def test_a_pod_as_the_operator_makes_it() -> None:
 def test_what_bounds_modules_is_said_by_flags_too() -> None:
     words = {
         "--smart-engine-max-memory-bytes": "64Mi",
+        "--smart-engine-total-memory-bytes": "1Gi",
         "--smart-engine-call-ms-max": "250",
         "--smart-engine-workers": "2",
         "--smart-engine-cache-dir": "/cache",
@@ -146,6 +147,7 @@ def test_what_bounds_modules_is_said_by_flags_too() -> None:
     arguments = [word for pair in words.items() for word in pair]
     found = parse_config(["--id", "1", *arguments], {"FLV_SMART_ENGINE_CALL_MS_MAX": "9"})
     assert found.smart_engine_memory_bytes_max == 64 << 20
+    assert found.smart_engine_total_memory_bytes_max == 1 << 30
     assert found.smart_engine_call_ms_max == 250
     assert found.smart_engine_worker_count == 2
     assert found.smart_engine_cache_dir == "/cache"
@@ -155,6 +157,7 @@ def test_what_bounds_modules_is_said_by_flags_too() -> None:
     "name",
     [
         "FLV_SMART_ENGINE_MAX_MEMORY_BYTES",
+        "FLV_SMART_ENGINE_TOTAL_MEMORY_BYTES",
         "FLV_SMART_ENGINE_CALL_MS_MAX",
         "FLV_SMART_ENGINE_WORKERS",
     ],

@@ -238,7 +238,7 @@ class Chain:
         except GuestFailed as failure:
             self._is_dead = True
             if failure.out_of_memory:
-                limit = self._engine.memory_bytes_max
+                limit = self._store.bytes_max
                 raise SmartModuleRefused(memory_status(limit + 1, limit)) from None
             raise refused(f"{link.label}: {failure}") from None
 
@@ -326,7 +326,7 @@ class Chain:
         self, link: _Link, failure: GuestFailed, payload: bytes, base_offset: int
     ) -> TransformError:
         if failure.out_of_memory:
-            limit = self._engine.memory_bytes_max
+            limit = self._store.bytes_max
             status = memory_status(limit + 1, limit)
             return TransformError(status, UNKNOWN_OFFSET, is_fatal=True)
         count = _count_of(payload)

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 import wasmtime
 
 from fluvio_spu.smartengine.errors import chain_refused
+from fluvio_spu.smartengine.memory_budget import MemoryBudget
 from fluvio_spu.smartengine.module import SmartModule
 from fluvio_spu.smartengine.module_cache import ModuleCache
 
 TICK_MS = 10
 IDLE_TICKS_MAX = 100
 MEMORY_BYTES_MAX = 1 << 30
+TOTAL_MEMORY_BYTES_MAX = 2 << 30
 CALL_MS_MAX = 5_000
 STACK_BYTES_MAX = 512 << 10
 
@@ -27,6 +29,7 @@ class SmartEngine:
 
     cache_directory:  compiled modules are kept there; None: in memory alone
     memory_bytes_max: of all modules of one chain together
+    total_memory_bytes_max: of all chains of the process together, but for small ones
     call_ms_max:      how long one call may take
     with_fuel:        count the instructions that modules run; slows them down
     """
@@ -36,6 +39,7 @@ class SmartEngine:
         *,
         cache_directory: str | None = None,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
+        total_memory_bytes_max: int = TOTAL_MEMORY_BYTES_MAX,
         call_ms_max: int = CALL_MS_MAX,
         with_fuel: bool = False,
     ) -> None:
@@ -45,6 +49,7 @@ class SmartEngine:
         config.max_wasm_stack = STACK_BYTES_MAX
         self.engine = wasmtime.Engine(config)
         self.memory_bytes_max = memory_bytes_max
+        self.memory_budget = MemoryBudget(total_memory_bytes_max)
         self.with_fuel = with_fuel
         self.call_ticks_max = max(1, -(-call_ms_max // TICK_MS)) + 1
         self.call_ms_max = call_ms_max

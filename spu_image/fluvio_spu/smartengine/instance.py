@@ -24,6 +24,7 @@ from fluvio_spu.smartengine.errors import (
     memory_status,
 )
 from fluvio_spu.smartengine.host_calls import HostCalls, host_calls
+from fluvio_spu.smartengine.memory_budget import MemoryShare
 from fluvio_spu.smartengine.module import SmartModule
 from fluvio_spu.smartengine.record_check import NO_RECORDS, RecordCheck
 
@@ -47,13 +48,18 @@ _NOTHING = bytes(_NOTE_SIZE)
 
 
 class ChainStore:
-    """The store that the instances of a chain share, and how much memory they have left."""
+    """The store that the instances of a chain share, and how much memory they have left.
+
+    bytes_max: of all memories: the chain's limit, or less where others use nearly all there is
+    """
 
     def __init__(self, engine: SmartEngine) -> None:
         self.engine = engine
         self.store = wasmtime.Store(engine.engine)
         self.calls: HostCalls = host_calls(self.store)
         self.memories: list[wasmtime.Memory] = []
+        self.bytes_max = engine.memory_bytes_max
+        self._share = MemoryShare(engine.memory_budget)
         self._limited_to = -1
         self.store.set_wasi(wasmtime.WasiConfig())  # no files, no arguments, output to nowhere
         if engine.with_fuel:
@@ -68,8 +74,10 @@ class ChainStore:
         """Before a call: a deadline, and what that memory may grow to."""
         engine = self.engine
         self.store.set_epoch_deadline(engine.call_ticks_max)
-        others = self.used_bytes - (0 if growing is None else self.calls.size(growing))
-        limit = max(0, engine.memory_bytes_max - others)
+        used = self.note_memory()
+        self.bytes_max = self._share.may_use(engine.memory_bytes_max)
+        others = used - (0 if growing is None else self.calls.size(growing))
+        limit = max(0, self.bytes_max - others)
         if limit != self._limited_to:
             self._limited_to = limit
             self.store.set_limits(
@@ -79,6 +87,12 @@ class ChainStore:
                 memories=INSTANCES_MAX,
                 tables=INSTANCES_MAX,
             )
+
+    def note_memory(self) -> int:
+        """After a call, which may have made it grow: what is used now."""
+        used = self.used_bytes
+        self._share.use(used)
+        return used
 
     def fuel_used(self) -> int:
         """Since this was last asked; 0 where none is counted."""
@@ -95,6 +109,7 @@ class ChainStore:
     def close(self) -> None:
         """Give everything back."""
         self.store.close()
+        self._share.use(0)
 
 
 class Instance:
@@ -135,6 +150,7 @@ class Instance:
             if has_it:
                 names.append(name)
         self._functions = {name: _function(exports, name) for name in names}
+        chain.note_memory()
 
     def call(self, name: str, content: bytes, version: int) -> tuple[int, bytes]:
         """Call an export with bytes: its code, and what it gave. Raises GuestFailed."""
@@ -142,6 +158,8 @@ class Instance:
             return self._call(name, content, version)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             raise self._failed(error) from None
+        finally:
+            self._chain.note_memory()
 
     def _call(self, name: str, content: bytes, version: int) -> tuple[int, bytes]:
         calls, functions, memory = self._calls, self._functions, self.memory
@@ -192,7 +210,7 @@ class Instance:
     def _refused(self, error: Exception) -> SmartModuleRefused:
         text = _first_line(error)
         if "memory" in text and "limit" in text:
-            limit = self._chain.engine.memory_bytes_max
+            limit = self._chain.bytes_max
             return SmartModuleRefused(memory_status(limit + 1, limit))
         return chain_refused(f'SmartModule "{self.name}": {text}')
 

@@ -51,12 +51,14 @@ class TransformSettings:
     """What the process was told.
 
     memory_bytes_max: of all modules of one chain together
+    total_memory_bytes_max: of all chains together, but for small ones
     call_ms_max:      of one call of a module
     worker_count:     threads that run modules
     cache_directory:  compiled modules are kept there; None keeps them in memory only
     """
 
     memory_bytes_max: int = 1 << 30
+    total_memory_bytes_max: int = 2 << 30
     call_ms_max: int = 5_000
     worker_count: int = 4
     cache_directory: str | None = None
@@ -257,6 +259,7 @@ class Transforms:
                 self._engine = engine.SmartEngine(
                     cache_directory=settings.cache_directory,
                     memory_bytes_max=settings.memory_bytes_max,
+                    total_memory_bytes_max=settings.total_memory_bytes_max,
                     call_ms_max=settings.call_ms_max,
                 )
         try:
