@@ -45,8 +45,8 @@ sim: $(READY) ## simulate replication under storms of faults [SEED=..] [COUNT=10
 scenarios: $(READY) ## tell what replication promises as stories, and compare [REWRITE=1]
 	@SCENARIOS_REWRITE=$(REWRITE) $(PY) -m pytest tests/sim/test_scenarios.py $(ARGS)
 
-chaos: $(READY) ## kill, stop and freeze servers under a checked workload [ROUNDS=50] [SEED=..]
-	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(PY) -m pytest tests/faults/test_chaos.py -s $(ARGS)
+chaos: $(READY) ## hurt servers, networks and disks under a checked workload [ROUNDS=50] [SEED=..]
+	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) $(PY) -m pytest tests/faults/chaos/test_chaos.py -s $(ARGS)
 
 lint: $(READY) ## ruff check and format check, import walls, CRDs as the models have them
 	@.venv/bin/ruff check .

@@ -8,8 +8,10 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -61,6 +63,27 @@ def kill_nine(processes_of: ProcessFinder) -> Callable[[Any, str], psutil.Proces
         return victim
 
     return kill
+
+
+@pytest.fixture
+def mount_disk() -> Iterator[Callable[[Path, str], bool]]:
+    """`mount_disk(place, "24m")`: a small file system of its own; False where that is not allowed.
+
+    Unmounted at the end of the test; whoever uses it has ended by then.
+    """
+    mounted: list[Path] = []
+
+    def mount(place: Path, size: str) -> bool:
+        place.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)]
+        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            return False
+        mounted.append(place)
+        return True
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 class SpuDoor:

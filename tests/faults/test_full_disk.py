@@ -28,30 +28,27 @@ FULL = ErrorCode.PARTITION_FULL
 
 @pytest.fixture
 def small_disk(
-    cluster_factory: Callable[..., Any], request: pytest.FixtureRequest
+    cluster_factory: Callable[..., Any],
+    mount_disk: Callable[[Path, str], bool],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Any]:
     """A cluster with one SPU, whose partitions lie on a disk of 24 MiB with ballast on it."""
-    mounted: list[Path] = []
+    data_dirs: list[Path] = []
     whole_data = getattr(request, "param", "spu") == "everything"
 
     def prepare(cluster: Any) -> None:
         place = cluster.data_dir if whole_data else cluster.data_dir / "spu-logs-5001"
-        place.mkdir(parents=True)
-        options = f"size={DISK_SIZE},mode=0700"
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        if not mount_disk(place, DISK_SIZE):
             pytest.skip("a disk of its own needs the right to mount one")
-        mounted.append(place)
+        data_dirs.append(cluster.data_dir)
         (place / "ballast").write_bytes(bytes(BALLAST_BYTES))
 
     try:
         yield cluster_factory(prepare=prepare)
     finally:
-        for place in mounted:
-            data_dir = place if whole_data else place.parent
+        for data_dir in data_dirs:
             stop = [sys.executable, "-m", "fluvio_local", "stop", "--data-dir", str(data_dir)]
             subprocess.run(stop, check=False)
-            subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 async def fill(door: Any, acknowledged: dict[int, bytes], *, size_bytes: int) -> Any:
