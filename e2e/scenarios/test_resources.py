@@ -312,13 +312,16 @@ COLUMNS: list[tuple[dict[str, Any], dict[str, Any], str, list[str]]] = [
                         **{"version": "1.2.0", "apiVersion": "0.1.0"},
                     }
                 },
-                "wasm": {"payload": "AGFzbQEAAAA="},
+                "wasm": {
+                    "payload": "AGFzbQEAAAABEgNgAX8Bf2ACf38AYAN/f38BfwIUAQNlbnYMY29weV9yZWNvcmRzAAEDAw"
+                    "IAAgUDAQABBxsDBWFsbG9jAAEGZmlsdGVyAAIGbWVtb3J5AgAKCQIDAAALAwAACw=="
+                },
             },
             "v2",
         ),
-        {**ready("True"), "size": 8},
+        {**ready("True"), "size": 100, "kind": "filter"},
         "sm",
-        ["NAME GROUP VERSION SIZE READY", "redact acme 1.2.0 8 True"],
+        ["NAME GROUP VERSION SIZE READY", "redact acme 1.2.0 100 True"],
     ),
     (
         manifest_of("TableFormat", "trades", {"name": "trades", "inputFormat": "JSON"}),

@@ -6,18 +6,20 @@ Invariant of the index: it holds exactly the objects that were put and not remov
 of their last form.
 """
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fluvio_crd.manifest import render_status
 from fluvio_operator.conditions.condition import Condition, ConditionType
 from fluvio_operator.conditions.partition import conditions_of_partition
+from fluvio_operator.conditions.smart_module import (
+    conditions_of_smart_module,
+    smart_module_extras,
+)
 from fluvio_operator.conditions.spu import conditions_of_spu
 from fluvio_operator.conditions.spu_group import conditions_of_spu_group
 from fluvio_operator.conditions.stateless import (
     conditions_of_mirror,
-    conditions_of_smart_module,
     conditions_of_table_format,
 )
 from fluvio_operator.conditions.status_extras import (
@@ -35,11 +37,6 @@ from fluvio_sc.core.cluster_state import ObjectKey, StoredObject, min_in_sync_of
 from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT
 from fluvio_sc.memory_store import MemoryStore
 
-MODULE_BYTES_MAX = 64 * 1024 * 1024
-"""A module that unpacks to more has no size in its status."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW_BITS = 31
 _OUR_CONDITIONS = frozenset(kind.value for kind in ConditionType)
 _NOT_OURS = "tombstones"
 _SOMETIMES: Mapping[Kind, tuple[str, ...]] = {
@@ -47,7 +44,7 @@ _SOMETIMES: Mapping[Kind, tuple[str, ...]] = {
     Kind.PARTITION: ("followerLag", "eligible"),
     Kind.SPU: ("publicAddress", "node"),
     Kind.SPU_GROUP: ("reason", "version"),
-    Kind.SMART_MODULE: ("size",),
+    Kind.SMART_MODULE: ("size", "kind"),
 }
 """Fields that we write or leave out: one that is there and should not be is a difference."""
 
@@ -200,7 +197,7 @@ class StatusBodies:
             case Kind.SPU_GROUP:
                 return self._of_group(item)
             case Kind.SMART_MODULE:
-                return _module_size(item.spec.wasm.payload), conditions_of_smart_module(item)
+                return smart_module_extras(item), conditions_of_smart_module(item)
             case Kind.TABLE_FORMAT:
                 return {}, conditions_of_table_format(item)
             case _:
@@ -280,15 +277,3 @@ def _follower_lag(status: PartitionStatus) -> dict[str, int]:
     if not known or status.leader.leo < 0:
         return {}
     return {"followerLag": max(0, int(status.leader.leo) - int(min(known)))}
-
-
-def _module_size(payload: bytes) -> dict[str, Any]:
-    """Bytes of the code, unpacked; nothing when it cannot be unpacked."""
-    if not payload.startswith(_GZIP_MAGIC):
-        return {"size": len(payload)}
-    unpacking = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
-    try:
-        size = len(unpacking.decompress(payload, MODULE_BYTES_MAX))
-    except zlib.error:
-        return {}
-    return {"size": size} if unpacking.eof else {}

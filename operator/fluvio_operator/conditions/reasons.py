@@ -82,7 +82,12 @@ class Reason(StrEnum):
 
     # SmartModules and mirrors
     VALID_MODULE = "ValidModule"
+    NOT_GZIP = "NotGzip"
     NOT_WASM = "NotWasm"
+    TOO_LARGE = "TooLarge"
+    NO_KNOWN_EXPORT = "NoKnownExport"
+    WRONG_EXPORTS = "WrongExports"
+    WRONG_IMPORTS = "WrongImports"
     CONNECTED = "Connected"
     NOT_CONNECTED = "NotConnected"
     UNAUTHORIZED = "Unauthorized"

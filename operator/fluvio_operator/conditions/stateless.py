@@ -1,7 +1,5 @@
 """Conditions of kinds that the controller only keeps and hands on."""
 
-import zlib
-
 from fluvio_operator.conditions.condition import (
     Condition,
     ConditionType,
@@ -19,25 +17,6 @@ from fluvio_protocol.metadata.mirror import (
     PairUnauthorized,
 )
 from fluvio_sc.core.cluster_state import StoredObject
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_WASM_MAGIC = b"\0asm"
-_GZIP_WINDOW_BITS = 31
-_HEAD_BYTES = 4096
-
-
-def conditions_of_smart_module(smart_module: StoredObject) -> list[Condition]:
-    """Ready: its code begins as WebAssembly does; whether it runs, SPUs find out."""
-    problem = smart_module.problem
-    if not problem and _is_wasm(smart_module.spec.wasm.payload):
-        return [_ready(Reason.VALID_MODULE)]
-    if problem:
-        return [
-            unready(Reason.INVALID_MANIFEST, problem),
-            stalled(Reason.INVALID_MANIFEST, problem),
-        ]
-    message = "its code is no WebAssembly, neither plain nor gzip"
-    return [unready(Reason.NOT_WASM, message), stalled(Reason.NOT_WASM, message)]
 
 
 def conditions_of_table_format(table_format: StoredObject) -> list[Condition]:
@@ -85,15 +64,3 @@ def _paired(mirror: StoredObject) -> Condition:
 
 def _ready(reason: Reason) -> Condition:
     return Condition(ConditionType.READY, True, reason)
-
-
-def _is_wasm(payload: bytes) -> bool:
-    if not payload.startswith(_GZIP_MAGIC):
-        return payload.startswith(_WASM_MAGIC)
-    try:
-        head = zlib.decompressobj(_GZIP_WINDOW_BITS).decompress(
-            payload[:_HEAD_BYTES], len(_WASM_MAGIC)
-        )
-    except zlib.error:
-        return False
-    return head == _WASM_MAGIC
