@@ -313,8 +313,8 @@ COLUMNS: list[tuple[dict[str, Any], dict[str, Any], str, list[str]]] = [
                     }
                 },
                 "wasm": {
-                    "payload": "AGFzbQEAAAABEgNgAX8Bf2ACf38AYAN/f38BfwIUAQNlbnYMY29weV9yZWNvcmRzAAEDAw"
-                    "IAAgUDAQABBxsDBWFsbG9jAAEGZmlsdGVyAAIGbWVtb3J5AgAKCQIDAAALAwAACw=="
+                    "payload": "AGFzbQEAAAABEgNgAX8Bf2ACf38AYAN/f38BfwIUAQNlbnYMY29weV9yZWNvcmRzAA"
+                    "EDAwIAAgUDAQABBxsDBWFsbG9jAAEGZmlsdGVyAAIGbWVtb3J5AgAKCQIDAAALAwAACw=="
                 },
             },
             "v2",
