@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "smartmodule create": (
         ("From a file", "fluvio smartmodule create odd --wasm-file odd.wasm"),
         (
+            "Only if it can be run",
+            "fluvio smartmodule create odd --wasm-file odd.wasm --strict",
+        ),
+        (
             "One that comes with fluvio",
             "fluvio smartmodule create cats --ready-made regex-filter",
         ),

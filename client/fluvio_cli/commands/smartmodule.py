@@ -3,6 +3,7 @@
 `build`, `generate` and `test`, which need no cluster, are beside it.
 """
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,10 @@ command.add_command(stats)
 @click.option(
     "--ready-made", metavar="MODULE", help="One that comes with fluvio, instead of a file."
 )
-@click.option("-d", "--dry-run", is_flag=True, help="Only check, make nothing.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse what no SPU could run, which else is warned of."
+)
+@click.option("-d", "--dry-run", is_flag=True, help="Only check, strictly; make nothing.")
 @click.pass_context
 def create(
     context: click.Context,
@@ -54,9 +58,13 @@ def create(
     name: str,
     wasm_file: Path | None,
     ready_made: str | None,
+    strict: bool,
     dry_run: bool,
 ) -> None:
-    """Store a module in the cluster, or replace it."""
+    """Store a module in the cluster, or replace it.
+
+    Its code is looked at, not run: a terminal is told what was found.
+    """
     exclude(context, "wasm_file", "ready_made")
     if wasm_file is not None:
         code = wasm_file.read_bytes()
@@ -66,12 +74,33 @@ def create(
         code = modules.wasm(ready_made)
     else:
         raise click.UsageError("say either --wasm-file or --ready-made", context)
+    _look_at(name, code, strict=strict or dry_run)
 
     async def work(client: "Fluvio") -> None:
         await client.admin.smart_modules.create(name, code, dry_run=dry_run)
 
     run_client(context, work)
     click.echo(f'smartmodule "{name}" has been created.{DRY_RUN_MARK if dry_run else ""}')
+
+
+def _look_at(name: str, code: bytes, *, strict: bool) -> None:
+    """Say what kind of module it is. strict: raise ServerError for none, instead of warning."""
+    from fluvio_client.errors import server_error
+    from fluvio_protocol import wasm
+
+    try:
+        nature = wasm.examined(code)
+    except wasm.UnfitCode as unfit:
+        if strict:
+            raise server_error(unfit.status(name)) from unfit
+        click.echo(f"warning: no SPU can run it: {unfit}", err=True)
+        return
+    if nature.unused_kinds:
+        others = ", ".join(nature.unused_kinds)
+        click.echo(f"warning: it runs as {nature.kind}; {others}: never called", err=True)
+    if sys.stderr.isatty():
+        also = [word for word in ("init", "look_back") if getattr(nature, f"has_{word}")]
+        click.echo(f"kind: {nature.kind}{' with ' if also else ''}{' and '.join(also)}", err=True)
 
 
 @command.command("list")
