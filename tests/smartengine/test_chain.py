@@ -11,7 +11,7 @@ import wasmtime
 from fluvio_protocol.api.error_code import SmartModuleErrorKind
 from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
 from fluvio_protocol.record import BATCH_HEADER_SIZE, Record, encode_batch
-from fluvio_protocol.record.record import decode_records
+from fluvio_protocol.record.record import decode_records, record_bounds
 from fluvio_spu.smartengine import (
     Chain,
     ChainOutput,
@@ -40,6 +40,12 @@ SM_AGGREGATE(accumulator, record, out) {
     if (!sm_parse_int(record->value, &number)) return sm_error("not a number");
     sm_append_int(&out->value, sum + number);
     return SM_OK;
+}
+"""
+TRAP = """
+SM_FILTER(record) {
+    if (record->value.size) __builtin_trap();
+    return SM_KEEP;
 }
 """
 HEAD = """
@@ -174,6 +180,21 @@ def test_an_error_behind_an_array_map_names_the_record_it_came_from(
     assert output.error.offset == 102
     (told,) = output.error.status.payload
     assert (told.offset, told.record_value) == (102, b"x")
+
+
+@pytest.mark.parametrize("last", [ODD, TRAP])
+def test_so_does_one_of_a_record_that_comes_alone(
+    engine: SmartEngine, load_c: LoadC, last: str
+) -> None:
+    """As a stream cuts it out of its batch: it is not the first one there."""
+    batch = payload_of("1", "x")
+    alone = b"\0\0\0\1" + batch[record_bounds(batch, 4, 2)[1] :]
+    chain = begin(engine, load_c(WORDS), load_c(last))
+    output = chain.process(alone, base_offset=100, base_timestamp=0)
+    assert output.error is not None
+    assert output.error.offset == 101
+    (told,) = output.error.status.payload
+    assert (told.offset, told.record_value) == (101, b"x")
 
 
 def test_records_that_are_none_are_not_read_for_ever(engine: SmartEngine, load_c: LoadC) -> None:

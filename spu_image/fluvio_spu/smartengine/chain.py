@@ -203,7 +203,7 @@ class Chain:
         assert not self._is_dead, "after a fatal error a chain is begun anew"
         results = [StepResult(link.step.name) for link in self._links]
         with self._engine.clock_running():
-            if self._goes_one_by_one and _count_of(payload) > 1:
+            if self._goes_one_by_one and _count_of(payload):
                 return self._one_by_one(payload, base_offset, base_timestamp, results)
             found, error = self._through(payload, base_offset, base_timestamp, results)
         return ChainOutput(found, _count_of(found), error, tuple(results))
@@ -257,7 +257,7 @@ class Chain:
             count += _count_of(found)
             made.append(found[_COUNT.size :])
             if error is not None:
-                if not error.is_fatal:
+                if error.status.error is ErrorCode.SMART_MODULE_RUNTIME_ERROR:
                     error = _at(error, Offset(base_offset + _delta_of(record)))
                 break
         return ChainOutput(_COUNT.pack(count) + b"".join(made), count, error, tuple(results))
