@@ -138,7 +138,7 @@ def test_every_flag_of_the_commands_that_move_replicas_is_documented() -> None:
         (option, command.name)
         for command in commands
         for param in command.params
-        if isinstance(param, click.Option)
+        if isinstance(param, click.Option) and param.expose_value  # not those of all commands
         for option in param.opts
         if option.startswith("--")
     }
