@@ -300,3 +300,10 @@ def test_the_cluster_may_be_named_anywhere(local_cluster: Any, topic: str) -> No
         ("topic", "list", "-P", "local"),
     ):
         assert topic in local_cluster.fluvio(*arguments).stdout
+
+
+def test_records_since_and_until_a_time(local_cluster: Any, topic: str) -> None:
+    local_cluster.fluvio("produce", topic, stdin="one\ntwo\n")
+    assert consume(local_cluster, topic, "--since", "1h") == "one\ntwo\n"
+    shown = local_cluster.fluvio("consume", topic, "-B", "--until", "0s").stdout
+    assert shown == "one\ntwo\n", "it ends without --disable-continuous"

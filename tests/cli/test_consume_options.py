@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from fluvio_cli.commands import consume
 from fluvio_cli.main import run
+from fluvio_cli.moment import parse_moment
 from fluvio_cli.record_format import ConsumeOutput
 from fluvio_client import Batch, Offset
+from fluvio_client.consumer.offsets import Anchor
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "consume.md"
 
@@ -73,6 +76,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> ToldConsumer:
         (["-T", "3"], {"start": Offset.from_end(3)}),
         (["-T"], {"start": Offset.from_end(10)}),
         (["--start", "3", "--end", "3"], {"start": Offset.absolute(3), "until": 4}),
+        (
+            ["--since", "1970-01-01T00:00:01Z"],
+            {"start": Offset(Anchor.TIME, 1000), "until": None, "follow": True},
+        ),
+        (
+            ["-B", "--until", "1970-01-01T02:00:02+02:00"],
+            {"start": Offset.beginning(), "until": Offset(Anchor.TIME, 2000), "follow": False},
+        ),
         (["-o", "7"], {"start": Offset.absolute(7)}),
         (["-o", "0"], {"start": Offset.absolute(0)}),
         (["-o", "-7"], {"start": Offset.from_end(7)}),
@@ -105,6 +116,10 @@ def test_what_options_ask_of_the_library(
         (["-H", "1", "-T", "1"], "--head <N>", "--tail <N>"),
         (["-H", "1", "--start", "1"], "--head <N>", "--start <N>"),
         (["-T", "1", "--start", "1"], "--tail <N>", "--start <N>"),
+        (["-B", "--since", "1h"], "--beginning", "--since <TIME>"),
+        (["--start", "1", "--since", "1h"], "--start <N>", "--since <TIME>"),
+        (["--end", "1", "--until", "1h"], "--end <N>", "--until <TIME>"),
+        (["-o", "1", "--since", "1h"], "--offset <N>", "--since <TIME>"),
         (["-o", "1", "-H", "1"], "--offset <N>", "--head <N>"),
         (["-o", "1", "-T", "1"], "--offset <N>", "--tail <N>"),
         (["-o", "1", "--start", "1"], "--offset <N>", "--start <N>"),
@@ -134,6 +149,9 @@ def test_options_that_exclude_each_other(
             1,
             "full-table fills the screen of a terminal: use '--output table'",
         ),
+        (["--since", "1h", "--until", "2h"], 1, "--until is before --since: "),
+        (["--since", "noon"], 2, "error: invalid value 'noon' for '--since <TIME>': expected how"),
+        (["--until", "99999999years"], 2, "error: invalid value '99999999years' for '--until"),
         (["-n", "0"], 2, "error: invalid value for '--num-records <N>'"),
         (["--end", "-5"], 2, "error: invalid value for '--end <N>'"),
     ],
@@ -144,6 +162,25 @@ def test_what_is_refused(
     assert run(["consume", "t", *options]) == code
     captured = capsys.readouterr()
     assert (captured.out, captured.err[: len(said)]) == ("", said)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("10m", "2024-05-01T11:50:00+00:00"),
+        ("1d 12h", "2024-04-30T00:00:00+00:00"),
+        ("2024-03-01T12:30:00Z", "2024-03-01T12:30:00+00:00"),
+        ("2024-03-01 12:30:00.5+02:00", "2024-03-01T10:30:00.500000+00:00"),
+        ("20240301T123000Z", "2024-03-01T12:30:00+00:00"),
+    ],
+)
+def test_moments(text: str, moment: str) -> None:
+    now = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    assert parse_moment(text, now=now) == datetime.fromisoformat(moment)
+
+
+def test_a_moment_without_a_zone_is_one_of_this_machine() -> None:
+    assert parse_moment("2024-05-01") == datetime(2024, 5, 1).astimezone()
 
 
 def test_output_types_in_any_spelling(

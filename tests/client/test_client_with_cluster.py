@@ -333,6 +333,39 @@ async def test_places_to_start_from(local_cluster: Any) -> None:
                 await anext(consumer)
 
 
+async def test_places_in_time(local_cluster: Any) -> None:
+    """Many batches in two partitions; record n was made n seconds after the first."""
+    began = datetime(2001, 2, 3, tzinfo=UTC)
+
+    def after(seconds: float) -> Offset:
+        return Offset.at(began + timedelta(seconds=seconds))
+
+    async with client_of(local_cluster) as client:
+        topic = await new_topic(client, partitions=2)
+        async with client.producer(topic, batch_size_bytes=150, partitioner=RoundRobin()) as made:
+            for number in range(100):
+                moment = began + timedelta(seconds=number)
+                await made.send(str(number), timestamp=moment)
+        for since, until, expected in (
+            (-5, 200, range(100)),
+            (0, 100, range(100)),
+            (41, 200, range(41, 100)),
+            (40.001, 60, range(41, 60)),
+            (41, 41, range(41, 41)),
+            (99, 200, range(99, 100)),
+            (99.5, 200, range(100, 100)),
+        ):
+            found = await everything(client, topic, start=after(since), until=after(until))
+            assert sorted(int(one.text) for one in found) == list(expected), (since, until)
+        async with client.consumer(topic, start="beginning", until=after(2)) as consumer:
+            found = [record async for record in consumer]  # it ends, although it follows
+            assert sorted(one.text for one in found) == ["0", "1"]
+        async with client.consumer(topic, start=after(300)) as consumer:
+            await consumer.seek(after(98))
+            found = [await anext(consumer) for _ in range(2)]
+            assert sorted(one.text for one in found) == ["98", "99"]
+
+
 async def test_fetch_from_an_offset_is_finite(local_cluster: Any) -> None:
     async with client_of(local_cluster) as client:
         topic = await new_topic(client)

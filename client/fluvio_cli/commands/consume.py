@@ -12,6 +12,7 @@ import click
 
 from fluvio_cli.failure import Failure, Parsed, exclude, was_given
 from fluvio_cli.interrupt import Interrupt
+from fluvio_cli.moment import format_moment, parse_moment
 from fluvio_cli.progress import WaitingSign
 from fluvio_cli.record_format import ConsumeOutput, Formatter, formatter_for, parse_output
 from fluvio_cli.record_output import ErrorAction, RecordOutput
@@ -24,6 +25,8 @@ from fluvio_cli.terminal import cut, is_interactive, styled, width_columns
 from fluvio_cli.transforms import transform_options
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fluvio_client.consumer.consumer import Consumer, Record
     from fluvio_client.consumer.offsets import Offset
     from fluvio_client.consumer.record import Batch
@@ -74,8 +77,20 @@ TABLES = (ConsumeOutput.TABLE, ConsumeOutput.FULL_TABLE)
     help="From so many records before the end; 10 when no number is given.",
 )
 @click.option("--start", type=click.IntRange(min=0), metavar="N", help="From this offset.")
+@click.option(
+    "--since",
+    type=Parsed("TIME", parse_moment),
+    metavar="TIME",
+    help="From the first record made at this time or later: 10m ago, or 2024-05-01T12:30:00Z.",
+)
 @click.option("-o", "--offset", type=int, metavar="N", hidden=True)
 @click.option("--end", type=click.IntRange(min=0), metavar="N", help="Stop after this offset.")
+@click.option(
+    "--until",
+    type=Parsed("TIME", parse_moment),
+    metavar="TIME",
+    help="Stop before the first record made at this time or later, or with what is there now.",
+)
 @click.option(
     "-n",
     "--num-records",
@@ -161,8 +176,10 @@ def command(
     head: int | None,
     tail: int | None,
     start: int | None,
+    since: "datetime | None",
     offset: int | None,
     end: int | None,
+    until: "datetime | None",
     num_records: int | None,
     disable_continuous: bool,
     key_value: bool,
@@ -182,7 +199,8 @@ def command(
 
     The records of several topics come as they arrive.
     """
-    exclude(context, "beginning", "head", "tail", "start")
+    exclude(context, "beginning", "head", "tail", "start", "since")
+    exclude(context, "end", "until")
     exclude(context, "partitions", "all_partitions")
     exclude(context, "template", "output", "truncate")
     exclude(context, "template", "key_value")
@@ -194,12 +212,17 @@ def command(
     if output is ConsumeOutput.FULL_TABLE:
         _check_screen()
     if offset is not None:
-        exclude(context, "offset", "start", "head", "tail")
+        exclude(context, "offset", "start", "head", "tail", "since")
         beginning, head, tail, start = _old_offset(offset, beginning=beginning)
     if end is not None and start is not None and end < start:
         raise Failure(
             f"Argument end-offset must be greater than start-offset: {end} is less than {start}"
         )
+    if since is not None and until is not None and until < since:
+        raise Failure(
+            f"--until is before --since: {format_moment(until)} is before {format_moment(since)}"
+        )
+    follow = not disable_continuous and until is None
     make_formatter = _formatter_maker(
         ConsumeOutput.TABLE if output is ConsumeOutput.FULL_TABLE else output,
         template=template,
@@ -210,8 +233,8 @@ def command(
     )
     action = ErrorAction(on_error)
     options: dict[str, Any] = {
-        "follow": not disable_continuous,
-        "until": None if end is None else end + 1,
+        "follow": follow,
+        "until": _stop(end=end, until=until),
         "max_records": num_records,
         "isolation": isolation,
         "consumer_id": consumer_id,
@@ -228,7 +251,7 @@ def command(
         columns: tuple[Column, ...] = ()
         if table_format is not None:
             columns = columns_of((await client.admin.table_formats.get(table_format)).spec)
-        place = _place(beginning=beginning, head=head, tail=tail, start=start)
+        place = _place(beginning=beginning, head=head, tail=tail, start=start, since=since)
         consumer = client.consumer(
             topics, partitions=list(partitions) or None, start=place, **options
         )
@@ -236,7 +259,7 @@ def command(
             make_formatter(columns),
             WaitingSign("Waiting for records", wanted=not disable_progressbar),
             end=end,
-            follow=not disable_continuous,
+            follow=follow,
             managed=consumer_id is not None,
         )
 
@@ -253,7 +276,14 @@ def command(
 
     if sys.stderr.isatty():
         text = _announcement(
-            topics, beginning=beginning, head=head, tail=tail, start=start, end=end
+            topics,
+            beginning=beginning,
+            head=head,
+            tail=tail,
+            start=start,
+            since=since,
+            end=end,
+            until=until,
         )
         click.echo(styled(text, sys.stderr, bold=True), err=True)
     with interrupt:
@@ -327,9 +357,26 @@ def _formatter_maker(
     return make
 
 
-def _place(*, beginning: bool, head: int | None, tail: int | None, start: int | None) -> "Offset":
+def _stop(*, end: int | None, until: "datetime | None") -> "Offset | int | None":
+    if until is None:
+        return None if end is None else end + 1
     from fluvio_client import Offset
 
+    return Offset.at(until)
+
+
+def _place(
+    *,
+    beginning: bool,
+    head: int | None,
+    tail: int | None,
+    start: int | None,
+    since: "datetime | None",
+) -> "Offset":
+    from fluvio_client import Offset
+
+    if since is not None:
+        return Offset.at(since)
     if beginning:
         return Offset.beginning()
     if head is not None:
@@ -357,7 +404,9 @@ def _announcement(
     head: int | None,
     tail: int | None,
     start: int | None,
+    since: "datetime | None",
     end: int | None,
+    until: "datetime | None",
 ) -> str:
     names = "', '".join(topics)
     text = f"Consuming records from '{names}'"
@@ -369,6 +418,10 @@ def _announcement(
         text += f" starting at offset {start}"
     elif tail is not None:
         text += f" starting {tail} from the end of log"
+    elif since is not None:
+        text += f" starting at {format_moment(since)}"
     if end is not None:
         text += f" until offset {end} (inclusive)"
+    elif until is not None:
+        text += f" until {format_moment(until)} (exclusive)"
     return text

@@ -49,7 +49,8 @@ class ConsumerConfig:
 
     start:            where to begin; only records that arrive from now on, unless told otherwise
     follow:           wait for new records; otherwise end with what was there at the start
-    until:            end before this place in every partition, also when following
+    until:            end before this place in every partition, also when following; a time ends
+                      with what was there at the start at the latest
     max_records:      end after so many records in all
     max_bytes:        of batches in one response of an SPU
     buffer_bytes_max: bound for all partitions together; it lowers max_bytes for many partitions

@@ -14,9 +14,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, overload
 
 from fluvio_client.consumer.bounds import PartitionBounds, fetch_bounds, fetch_stored
+from fluvio_client.consumer.by_time import find_offsets
 from fluvio_client.consumer.config import (
     BUFFER_BYTES_MAX,
     MAX_BYTES_DEFAULT,
@@ -27,7 +28,7 @@ from fluvio_client.consumer.config import (
     OnEvicted,
 )
 from fluvio_client.consumer.merge import Merge, PartitionState
-from fluvio_client.consumer.offsets import Offset, resolve_offset
+from fluvio_client.consumer.offsets import Anchor, Offset, resolve_offset
 from fluvio_client.consumer.record import Batch, Record, TopicPartition
 from fluvio_client.consumer.selection import Selection
 from fluvio_client.consumer.stream import PartitionStream, StreamConfig
@@ -64,6 +65,8 @@ __all__ = [
     "Record",
     "TopicPartition",
 ]
+
+BoundsOf: TypeAlias = Mapping[ReplicaKey, PartitionBounds]
 
 log = logging.getLogger(__name__)
 
@@ -128,11 +131,12 @@ class Consumer(Generic[Item]):
         if config.consumer_id is not None:
             stored = await fetch_stored(session, config.consumer_id)
         bounds = await fetch_bounds(session, keys)
+        starts = await self._places(config.start, bounds, stored)
+        stops = await self._stops(bounds)
         self._started = True
         for key in keys:
-            position = _resolve(config.start, bounds[key], stored.get(key))
-            state = self._merge.partitions[key] = PartitionState(key, position)
-            state.stop = self._stop(bounds[key])
+            state = self._merge.partitions[key] = PartitionState(key, starts[key])
+            state.stop = stops[key]
         stream_config = self._stream_config()
         for state in tuple(self._merge.partitions.values()):
             self._open_stream(state, stream_config)
@@ -142,12 +146,26 @@ class Consumer(Generic[Item]):
         if self._auto:
             self._spawn(self._flush_regularly(), "offsets")
 
-    def _stop(self, bounds: PartitionBounds) -> int | None:
-        until = self.config.until
-        stop = None if until is None else _resolve(Offset.of(until), bounds, None)
-        if not self.config.follow:
-            stop = bounds.end if stop is None else min(stop, bounds.end)
-        return stop
+    async def _places(
+        self, place: Offset, bounds: BoundsOf, stored: Mapping[ReplicaKey, int]
+    ) -> dict[ReplicaKey, int]:
+        """The absolute offset that a place is in each partition."""
+        if place.anchor is Anchor.TIME:
+            return await find_offsets(self._session, bounds, place.count, self.config.isolation)
+        return {
+            key: resolve_offset(place, start=one.start, end=one.end, stored=stored.get(key))
+            for key, one in bounds.items()
+        }
+
+    async def _stops(self, bounds: BoundsOf) -> Mapping[ReplicaKey, int | None]:
+        """Where to end before; None: nowhere."""
+        ends = {key: one.end for key, one in bounds.items()}
+        if self.config.until is None:
+            return dict.fromkeys(bounds) if self.config.follow else ends
+        stops = await self._places(Offset.of(self.config.until), bounds, {})
+        if self.config.follow:
+            return stops
+        return {key: min(stop, ends[key]) for key, stop in stops.items()}
 
     def _stream_config(self) -> StreamConfig:
         share = self.config.buffer_bytes_max // (2 * max(1, len(self._merge.partitions)))
@@ -406,6 +424,7 @@ class Consumer(Generic[Item]):
         states = self._chosen(topic, partition)
         place = Offset.of(place)
         bounds = await fetch_bounds(self._session, [state.key for state in states])
+        places = await self._places(place, bounds, {})
         config = self._stream_config()
         for state in states:
             if state is self._current:
@@ -413,7 +432,7 @@ class Consumer(Generic[Item]):
                 self._current = None
             if state.task is not None:
                 state.task.cancel()
-            self._merge.move(state, _resolve(place, bounds[state.key], None))
+            self._merge.move(state, places[state.key])
             self._open_stream(state, config)
         self._merge.wake()
 
@@ -550,7 +569,3 @@ def _is_refusal(error: FluvioError) -> bool:
 
 def _public(key: ReplicaKey) -> TopicPartition:
     return TopicPartition(key.topic, key.partition)
-
-
-def _resolve(place: Offset, bounds: PartitionBounds, stored: int | None) -> int:
-    return resolve_offset(place, start=bounds.start, end=bounds.end, stored=stored)
