@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import fluvio
 import pytest
 
 from fluvio_client import compat
@@ -267,12 +268,21 @@ def test_watching_topics(admin: compat.FluvioAdmin) -> None:
         ]
 
 
-def test_wrong_uses_of_a_smart_module() -> None:
-    config = compat.ConsumerConfig()
+@pytest.mark.parametrize("package", [compat, fluvio], ids=["ours", "official"])
+def test_wrong_uses_of_a_smart_module(package: Any) -> None:
+    config = package.ConsumerConfig()
     with pytest.raises(Exception, match=r"^Require either a path or a name for a smartmodule\.$"):
         config.smartmodule()
     with pytest.raises(Exception, match=r"^Only specify one of path or name not both\.$"):
         config.smartmodule(name="a", path="b")
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'value'"):
+        config.smartmodule(kind="foobar")
+    with pytest.raises(package.FluviorError, match=r"No such file or directory \(os error 2\)"):
+        config.smartmodule(path="no/such.wasm", kind=package.SmartModuleKind.Filter)
+
+
+def test_a_smart_module_is_a_step_of_a_chain() -> None:
+    config = compat.ConsumerConfig()
     config.smartmodule(name="a", params={"k": "v"}, aggregate=[b"1"])
     (transform,) = config.transforms
     assert (transform.uses, transform.params, transform.accumulator) == ("a", {"k": "v"}, b"1")

@@ -11,7 +11,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import pytest
 import wasmtime
 
 from fluvio_cli.smartmodules import ready_made
-from fluvio_cli.smartmodules.compiler import compile_module
 from fluvio_client import Transform, connect
 from fluvio_client.errors import SmartModuleError, SmartModuleRuntimeError
 
@@ -90,6 +88,8 @@ class Failed:
 Line = str | tuple[str, str]
 Item = str | Failed
 Consume = Callable[..., list[Item]]
+CompileC = Callable[[str], bytes]
+Template = Callable[..., Step]
 
 
 @pytest.fixture(autouse=True)
@@ -99,34 +99,16 @@ def _iterators_end_where_they_began() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(scope="session")
-def in_c(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    directory = tmp_path_factory.mktemp("behaviours")
-
-    @cache
-    def compiled(source: str) -> bytes:
-        path = directory / "module.c"
-        path.write_text(f'#include "fluvio_smartmodule.h"\n{source}', "utf-8")
-        assert compile_module(path, path.with_suffix(".wasm"), cache=REPOSITORY / "build" / "zig")
-        return path.with_suffix(".wasm").read_bytes()
-
-    return compiled
-
-
 def in_wat(name: str) -> bytes:
     return bytes(wasmtime.wat2wasm((HANDWRITTEN / f"{name}.wat").read_text()))
 
 
-def template(kind: str, **settings: Any) -> Step:
-    return Step(compiled_template(kind), **settings)
-
-
-@cache
-def compiled_template(kind: str) -> bytes:
-    target = REPOSITORY / "build" / f"behaviours-{kind}.wasm"
-    source = TEMPLATES / f"{kind}.c"
-    assert compile_module(source, target, cache=REPOSITORY / "build" / "zig")
-    return target.read_bytes()
+@pytest.fixture
+def template(compile_c: CompileC) -> Template:
+    """`template(kind, params=..)`: the module that `smartmodule generate` begins with."""
+    return lambda kind, **settings: Step(
+        compile_c((TEMPLATES / f"{kind}.c").read_text()), **settings
+    )
 
 
 class Ours:
@@ -259,15 +241,19 @@ def seen(found: list[Item]) -> list[Item]:
     ],
 )
 def test_every_kind(
-    consume: Consume, kind: str, settings: dict[str, Any], expected: list[str]
+    consume: Consume,
+    template: Template,
+    kind: str,
+    settings: dict[str, Any],
+    expected: list[str],
 ) -> None:
     assert consume(["4", "40", "6"], template(kind, **settings)) == expected
 
 
 def test_a_failed_record_stands_between_those_before_and_behind_it(
-    consume: Consume, in_c: Callable[[str], bytes]
+    consume: Consume, compile_c: CompileC
 ) -> None:
-    found = consume(["1", ("key", "two"), "3", "four", "5"], Step(in_c(NUMBERS)))
+    found = consume(["1", ("key", "two"), "3", "four", "5"], Step(compile_c(NUMBERS)))
     assert seen(found) == [
         "2",
         Failed("Map", 1, "two", key="key"),
@@ -280,19 +266,17 @@ def test_a_failed_record_stands_between_those_before_and_behind_it(
     assert "step 1" in found[1].said
 
 
-def test_a_trap_is_a_failed_record_like_another(
-    consume: Consume, in_c: Callable[[str], bytes]
-) -> None:
-    found = consume(["1", "13", "3"], Step(in_c(NUMBERS)))
+def test_a_trap_is_a_failed_record_like_another(consume: Consume, compile_c: CompileC) -> None:
+    found = consume(["1", "13", "3"], Step(compile_c(NUMBERS)))
     assert seen(found) == ["2", Failed("Map", 1, "13"), "6"]
     assert isinstance(found[1], Failed)
     assert "step 1" in found[1].said
 
 
 def test_what_comes_out_of_one_goes_into_the_next(
-    consume: Consume, in_c: Callable[[str], bytes]
+    consume: Consume, compile_c: CompileC, template: Template
 ) -> None:
-    chain = (template("array_map"), Step(in_c(NUMBERS)), Step(ready_made.wasm("sum")))
+    chain = (template("array_map"), Step(compile_c(NUMBERS)), Step(ready_made.wasm("sum")))
     found = consume(["1 2", "3", "5 x 7", "9"], *chain[:2])
     assert seen(found) == ["2", "4", "6", "10", Failed("Map", 2, "x"), "18"]
     assert isinstance(found[4], Failed)
@@ -300,10 +284,8 @@ def test_what_comes_out_of_one_goes_into_the_next(
     assert consume(["1 2", "3"], *chain) == ["2", "6", "12"]
 
 
-def test_modules_see_where_and_when_a_record_is(
-    consume: Consume, in_c: Callable[[str], bytes]
-) -> None:
-    assert consume(["a", "b", "c"], Step(in_c(PLACES)), start=1) == ["1", "2"]
+def test_modules_see_where_and_when_a_record_is(consume: Consume, compile_c: CompileC) -> None:
+    assert consume(["a", "b", "c"], Step(compile_c(PLACES)), start=1) == ["1", "2"]
 
 
 def test_what_a_module_remembers_belongs_to_one_stream(consume: Consume) -> None:
@@ -350,12 +332,12 @@ def test_a_hostile_module_harms_nobody_else(consume: Consume, module: str) -> No
 
 
 def test_earlier_records_are_shown_first(
-    local_cluster: Any, new_topic: Callable[..., str], in_c: Callable[[str], bytes]
+    local_cluster: Any, new_topic: Callable[..., str], compile_c: CompileC
 ) -> None:
     """Ours alone: the official Python client cannot ask for it."""
     reader, topic = Ours(local_cluster.public_address), new_topic()
     asyncio.run(produce(local_cluster.public_address, topic, ["9", "5", "3"]))
-    code = in_c(HIGHEST)
+    code = compile_c(HIGHEST)
     for last, highest in ((0, "0"), (1, "3"), (2, "5"), (50, "9")):
         assert reader.read(topic, [Step(code, lookback_last=last)], 2) == [highest]
     asyncio.run(produce(local_cluster.public_address, topic, ["x"]))
@@ -364,12 +346,14 @@ def test_earlier_records_are_shown_first(
 
 
 def test_a_kind_that_was_asked_for_has_to_be_there(
-    client: Any, new_topic: Callable[..., str], tmp_path: Path
+    client: Any, new_topic: Callable[..., str], template: Template, tmp_path: Path
 ) -> None:
     """The official client's alone: ours never says which kind it means."""
     topic, path = new_topic(), tmp_path / "filter.wasm"
-    client.topic_producer(topic).send_string("1")
-    path.write_bytes(compiled_template("filter"))
+    producer = client.topic_producer(topic)
+    producer.send_string("1")
+    producer.flush()
+    path.write_bytes(template("filter").code)
     config = fluvio.ConsumerConfig()
     config.disable_continuous()
     config.smartmodule(path=str(path), kind=fluvio.SmartModuleKind.Map, params={"text": "a"})

@@ -15,6 +15,7 @@ from fluvio_client.consumer.config import ConsumerConfig as Config
 from fluvio_client.consumer.offsets import Offset
 from fluvio_client.consumer.transform import Transform
 from fluvio_client.errors import (
+    ConsumerError,
     FluvioError,
     OffsetManagementDisabled,
     PartitionNotFound,
@@ -107,16 +108,24 @@ class ConsumerConfig:
     ) -> None:
         """Let the SPU run a module, behind those that were named before.
 
-        kind: taken and not needed, as the module says it; aggregate: what one begins with
+        kind:      has to be one, and is not needed: the module says it
+        aggregate: what one begins with
+        Raises:    Exception for a wrong use, FluviorError for a file that cannot be read.
         """
+        if kind is not None and not isinstance(kind, SmartModuleKind):
+            raise AttributeError(f"'{type(kind).__name__}' object has no attribute 'value'")
         if path is None and name is None:
             raise Exception("Require either a path or a name for a smartmodule.")
         if path is not None and name is not None:
             raise Exception("Only specify one of path or name not both.")
+        try:
+            code = None if path is None else Path(path).read_bytes()
+        except OSError as error:
+            raise ConsumerError(f"IO Error: {error.strerror} (os error {error.errno})") from error
         self.transforms += (
             Transform(
                 uses=name,
-                code=None if path is None else Path(path).read_bytes(),
+                code=code,
                 params=params or {},
                 accumulator=b"".join(aggregate or ()),
             ),
