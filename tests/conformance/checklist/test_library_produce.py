@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fluvio_cli.smartmodules import ready_made
 from fluvio_client import (
     BatchCompression,
     BatchOutcome,
@@ -17,6 +18,7 @@ from fluvio_client import (
     ProducerConfig,
     RecordMetadata,
     RetryPolicy,
+    Transform,
     connect,
 )
 from fluvio_client import sync as blocking
@@ -112,6 +114,7 @@ async def test_every_setting_of_a_producer(local_cluster: Any, new_name: NewName
         "compression": BatchCompression.GZIP,
         "isolation": Isolation.READ_COMMITTED,
         "timeout_ms": 1_600,
+        "transforms": (Transform(code=ready_made.wasm("case"), params={"to": "upper"}),),
         "retry": RetryPolicy.fixed(0.1, retries_max=3),
         "on_delivery": lambda error, metadata: seen.append(metadata),
         "on_batch": seen.append,
@@ -121,7 +124,7 @@ async def test_every_setting_of_a_producer(local_cluster: Any, new_name: NewName
         await client.admin.topics.create(topic)
         async with client.producer(topic, **settings) as producer:
             await producer.send(b"value", key=b"key")
-        assert await values_of(client, topic) == [b"value"]
+        assert await values_of(client, topic) == [b"VALUE"]
     assert RecordMetadata(0, 0) in seen
     assert [one.record_count for one in seen if isinstance(one, BatchOutcome)] == [1]
 
