@@ -4,7 +4,7 @@
     one on Kubernetes           port 9100 of each SPU's pod, by way of the API server
     any                         addresses that somebody names
 
-Called by commands that show what SPUs did. Blocks.
+Called by commands that show what SPUs did, and by `cluster diagnostics`. Blocks.
 """
 
 import os
@@ -28,7 +28,7 @@ TEXT_BYTES_MAX = 16 << 20
 METRICS_PORT = 9100
 
 
-class NoMetrics(Exception):
+class NoMetrics(Failure):
     """An SPU does not tell; the text says why."""
 
 
@@ -62,7 +62,7 @@ def sources_of(
     cluster = None if found is None else found[1]
     if cluster is not None and cluster.metadata.get("installation") == K8:
         return _on_kubernetes(context, namespace=namespace, context_name=context_name)
-    return _on_this_machine(data_dir or _folder_of(cluster))
+    return sources_on_this_machine(data_dir or _folder_of(cluster))
 
 
 def _folder_of(cluster: "ClusterConfig | None") -> Path:
@@ -74,7 +74,8 @@ def _folder_of(cluster: "ClusterConfig | None") -> Path:
     return default_data_directory()
 
 
-def _on_this_machine(folder: Path) -> list[MetricsSource]:
+def sources_on_this_machine(folder: Path) -> list[MetricsSource]:
+    """The SPUs of the cluster whose data is there. Raises Failure when none runs."""
     found = sorted((folder / "run").glob("spu-*.sock"))
     if not found:
         raise Failure(f"{folder}: no SPU runs there; say where the cluster is: --data-dir")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -226,6 +227,22 @@ def test_statistics_of_a_cluster_on_this_machine(local_cluster: Any, module: str
     assert told == {"smartmodule": module, **figures}
     assert spu["spu"] in (5001, 5002)
     assert spu.items() >= figures.items()
+
+
+@pytest.mark.cluster
+def test_diagnostics_of_a_cluster_on_this_machine_have_the_metrics(
+    local_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
+    words = ("--quiet", "--local", "--data-dir", str(local_cluster.data_dir))
+    assert run(["cluster", "diagnostics", *words]) == 0
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        name = f"{path.name.removesuffix('.tar.gz')}/metrics/spu-5002.txt"
+        content = archive.extractfile(name)
+        assert content is not None
+        assert spu_of(content.read().decode()) == 5002
 
 
 @pytest.mark.cluster

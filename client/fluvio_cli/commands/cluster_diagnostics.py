@@ -87,7 +87,7 @@ def _collect_kubernetes(archive: Archive, place: Place) -> None:
 
 
 def _collect_local(archive: Archive, data_dir: Path) -> None:
-    """Settings, processes, logs, and which files the data folder has."""
+    """Settings, processes, logs, metrics, and which files the data folder has."""
     found = inspect(data_dir)
     archive.add_data(
         "local/processes.yaml",
@@ -104,9 +104,22 @@ def _collect_local(archive: Archive, data_dir: Path) -> None:
     if found.settings is not None:
         for log in sorted(found.settings.log_directory.glob("*.log")):
             archive.add_text(f"logs/{log.name}", log.read_text("utf-8", "replace"))
+    archive.collect("metrics", lambda: _collect_metrics(archive, data_dir))
     files = [
         f"{path.stat().st_size:>14} {path.relative_to(data_dir)}"
         for path in sorted(data_dir.rglob("*"))
         if path.is_file()
     ]
     archive.add_text("local/files.txt", "\n".join(files) + "\n")
+
+
+def _collect_metrics(archive: Archive, data_dir: Path) -> None:
+    """Of the SPUs that run."""
+    from fluvio_cli.spu_metrics import sources_on_this_machine
+
+    for source in sources_on_this_machine(data_dir):
+        name = f"metrics/{source.name.replace(' ', '-')}.txt"
+        archive.collect(
+            name,
+            lambda name=name, source=source: archive.add_text(name, source.read()),  # type: ignore[misc]
+        )

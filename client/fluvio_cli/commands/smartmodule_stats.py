@@ -67,7 +67,9 @@ def stats(
         try:
             metrics = source.read()
         except NoMetrics as error:
-            click.echo(f"warning: {source.name} does not tell its metrics: {error}", err=True)
+            click.echo(
+                f"warning: {source.name} does not tell its metrics: {error.message}", err=True
+            )
             continue
         number = spu_of(metrics)
         by_spu[source.name if number is None else str(number)] = {
