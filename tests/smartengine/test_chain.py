@@ -455,6 +455,17 @@ def test_an_init_that_does_not_end(engine: SmartEngine) -> None:
     assert "ran for more than" in told
 
 
+def test_what_a_module_gave_is_not_given_back(engine: SmartEngine) -> None:
+    """Modules from Fluvio's kit end when they are told how much of a buffer they used."""
+    code = wat(f"""
+(func (export "dealloc") (param i32 i32) unreachable)
+(func (export "filter") (param $at i32) (param $length i32) (param $version i32) (result i32)
+  {KEEP})
+""")
+    chain = begin(engine, engine.load(code))
+    assert values_of(run(chain, "a")) == ["a"]
+
+
 def test_an_instance_does_not_grow_with_its_calls(engine: SmartEngine, load_c: LoadC) -> None:
     chain = begin(engine, load_c(DOUBLE))
     run(chain, *(["7"] * 500))

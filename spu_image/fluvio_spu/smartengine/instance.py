@@ -6,7 +6,10 @@ A call, as protocol reference 8.2 has it:
     copy the input there
     code = f(position, length, version)
         within it: copy_records(position, length), which only notes where the output is
-    copy the output, dealloc it   upstream never does, so its modules grow with every call
+    copy the output
+
+Nobody calls `dealloc`: it has to be told how large the buffer was, and only how much of it was used
+is known. Modules from Fluvio's own kit end when they are told that.
 
 `copy_records` is a function of a tiny module of ours and not of Python's: a call out of
 WebAssembly into Python costs more than a small batch does.
@@ -145,7 +148,6 @@ class Instance:
         for name, has_it in (
             ("init", module.has_init),
             ("look_back", module.has_look_back),
-            ("dealloc", module.has_dealloc),
         ):
             if has_it:
                 names.append(name)
@@ -190,9 +192,6 @@ class Instance:
         output = calls.read(memory, position, size)
         if is_transform:
             self.records_size = self._check.records_size(position, size)
-        dealloc = self._functions.get("dealloc")
-        if dealloc is not None and size:
-            calls.call(dealloc, (position, size))
         return output
 
     def _instantiate(self, copy_records: wasmtime.Func) -> wasmtime.Instance:
