@@ -5,6 +5,7 @@ each of them means; the table here says the same once more as values.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ from fluvio_protocol.record import (
     iterate_tuples,
 )
 from fluvio_protocol.sc_private.in_sync import InSyncProposal, InSyncReplica, ProposeInSync
+from fluvio_protocol.sc_private.smart_module import (
+    FETCH_CORRELATION_BIT,
+    FetchSmartModuleRequest,
+    FetchSmartModuleResponse,
+)
 from fluvio_protocol.sc_public.create import CreateRequest
 from fluvio_protocol.sc_public.delete import DeleteRequest
 from fluvio_protocol.sc_public.list import ListRequest, ListResponse
@@ -533,9 +539,33 @@ PROPOSED = InSyncProposal(
     ),
 )
 
+MODULE_CODE = b"\0asm\1\0\0\0"
+MODULE_HASH = sha256(MODULE_CODE).digest()
+ASKED, ASKED_AGAIN = FETCH_CORRELATION_BIT | 7, FETCH_CORRELATION_BIT | 8
+
 PRIVATE: dict[str, Ask | Answer | Body] = {
     "spu_private/copied_records.v0": Ask(0, COPIED, "5001"),
     "sc_private/propose_in_sync.v0": Ask(0, ProposeInSync(proposals=(PROPOSED,)), "5001"),
+    "sc_private/fetch_smart_module_request.v0": Ask(
+        ASKED, FetchSmartModuleRequest(name="cats"), "5001"
+    ),
+    "sc_private/fetch_smart_module_request-known.v0": Ask(
+        ASKED_AGAIN,
+        FetchSmartModuleRequest(name="acme/cats@1.2.0", known_hash=MODULE_HASH),
+        "5001",
+    ),
+    "sc_private/fetch_smart_module_response.v0": Answer(
+        ASKED, FetchSmartModuleResponse(hash=MODULE_HASH, code=MODULE_CODE)
+    ),
+    "sc_private/fetch_smart_module_response-known.v0": Answer(
+        ASKED_AGAIN, FetchSmartModuleResponse(hash=MODULE_HASH)
+    ),
+    "sc_private/fetch_smart_module_response-missing.v0": Answer(
+        ASKED,
+        FetchSmartModuleResponse(
+            error_code=ErrorStatus(ErrorCode.SMART_MODULE_NOT_FOUND, ("cats",))
+        ),
+    ),
 }
 
 TABLE: dict[str, Ask | Answer | Body] = {
@@ -554,7 +584,7 @@ def payload_of(name: str) -> bytes:
 def test_every_vector_is_in_the_table() -> None:
     on_disk = {str(path.relative_to(VECTORS))[:-4] for path in VECTORS.rglob("*.hex")}
     assert on_disk == set(TABLE)
-    assert len(on_disk) == 55
+    assert len(on_disk) == 60
     for name in on_disk:
         assert (VECTORS / f"{name}.txt").exists(), name
 

@@ -5,7 +5,11 @@
      | <---------- FetchSmartModuleResponse |
 
 Modules are not sent to all SPUs. One that has the module already names its hash, and is spared the
-code. The correlation id of the request has `FETCH_CORRELATION_BIT` set, and so does the answer's:
+code. The hash is that of the code as it is stored: it tells whether the store holds something else,
+and costs the controller no unpacking, so the same module in gzip and plain has two. The engine of
+SPUs unpacks, and knows what it has compiled by the hash of that: it compiles such a pair once.
+
+The correlation id of the request has `FETCH_CORRELATION_BIT` set, and so does the answer's:
 with its first two bytes no answer looks like one of the requests that the controller sends.
 """
 
