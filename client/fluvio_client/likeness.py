@@ -17,6 +17,10 @@ def close_names(name: str, known: Iterable[str]) -> list[str]:
 
 def not_found_text(label: str, name: str, known: Iterable[str]) -> str:
     """`Topic not found: ordrs. Did you mean orders?`"""
-    text = f"{label} not found: {name}"
+    return f"{label} not found: {name}{hint(name, known)}"
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to put behind such a text: `. Did you mean orders?`, or nothing."""
     close = close_names(name, known)
-    return f"{text}. Did you mean {' or '.join(close)}?" if close else text
+    return f". Did you mean {' or '.join(close)}?" if close else ""

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluvio_client.errors import ConfigError, NoActiveProfile, ProfileNotFound
+from fluvio_client.likeness import hint
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -180,7 +181,8 @@ class ProfileStore:
                 f"'fluvio profile add' (looked in {self.path})"
             )
         if name not in self._data.get("profile", {}):
-            raise ProfileNotFound(f"No cluster config for profile {name}")
+            meant = hint(name, self._data.get("profile", {}))
+            raise ProfileNotFound(f"No cluster config for profile {name}{meant}")
         cluster = self.profile_entry(name).get("cluster")
         if not isinstance(cluster, str) or cluster not in self._data.get("cluster", {}):
             raise ConfigError(f"No cluster config for profile {name}")
@@ -193,7 +195,7 @@ class ProfileStore:
     def _entry(self, table: str, name: str) -> Mapping[str, Any]:
         entries = self._data.get(table, {})
         if name not in entries:
-            raise ProfileNotFound(f"{table} {name} not found")
+            raise ProfileNotFound(f"{table} {name} not found{hint(name, entries)}")
         found: Mapping[str, Any] = entries[name]
         return found
 

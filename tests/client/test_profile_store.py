@@ -150,6 +150,13 @@ def test_unknown_names(path: Path, action: str) -> None:
         getattr(store, action)(*arguments)
 
 
+@pytest.mark.parametrize("action", ["switch", "delete", "delete_cluster", "resolve"])
+def test_mistyped_names_are_recognized(path: Path, action: str) -> None:
+    store = written(path, LOCAL)
+    with pytest.raises(ProfileNotFound, match=r"lcoal.*\. Did you mean local\?$"):
+        getattr(store, action)("lcoal")
+
+
 @pytest.mark.parametrize(
     "text",
     [

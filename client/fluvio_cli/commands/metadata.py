@@ -4,7 +4,7 @@ import json
 
 import click
 
-from fluvio_cli.commands.version import cli_version
+from fluvio_cli import installed
 
 
 @click.command("metadata")
@@ -14,6 +14,6 @@ def command() -> None:
         "title": "Fluvio CLI",
         "package": "fluvio/fluvio",
         "description": "Event streaming from the command line",
-        "version": cli_version(),
+        "version": installed.version(),
     }
     click.echo(json.dumps([said], indent=2))

@@ -2,7 +2,7 @@
 
 import click
 
-from fluvio_cli.commands.version import DISTRIBUTION
+from fluvio_cli.installed import DISTRIBUTION
 
 
 @click.command(

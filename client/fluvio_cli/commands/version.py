@@ -1,17 +1,16 @@
 """`fluvio version`: of the command, and of the cluster when there is one that answers."""
 
 import asyncio
-import importlib.metadata
 import json
 import platform
 
 import click
 
-from fluvio_cli import plugins
+from fluvio_cli import installed, plugins
 from fluvio_cli.failure import Failure
 from fluvio_cli.target import client_id, target_of
 
-DISTRIBUTION = "fluvio-cluster"
+NOT_AVAILABLE = "Not available"
 CLUSTER_TIMEOUT_S = 3.0
 NAME_WIDTH = 30
 
@@ -22,9 +21,11 @@ NAME_WIDTH = 30
 def command(context: click.Context, *, as_json: bool) -> None:
     """Show versions. Never fails because no cluster answers."""
     found = {
-        "Fluvio CLI": cli_version(),
+        "Fluvio CLI": installed.version(),
         "Fluvio CLI Arch": f"{platform.machine()}-{platform.system().lower()}",
+        "Fluvio CLI SHA256": _sources_sha256(),
         "Fluvio Platform": _platform_version(context),
+        "Git Commit": installed.commit() or NOT_AVAILABLE,
         "Python": platform.python_version(),
         "OS Details": f"{_system_name()} (kernel {platform.release()})",
     }
@@ -42,12 +43,11 @@ def command(context: click.Context, *, as_json: bool) -> None:
         click.echo(f" {name:<{NAME_WIDTH}} : {value:<{width}} ")
 
 
-def cli_version() -> str:
-    """Version of the installed distribution."""
+def _sources_sha256() -> str:
     try:
-        return importlib.metadata.version(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return installed.sources_sha256()
+    except OSError:
+        return NOT_AVAILABLE
 
 
 def _system_name() -> str:
@@ -78,4 +78,4 @@ def _platform_version(context: click.Context) -> str:
     try:
         return asyncio.run(ask())
     except (FluvioError, Failure):
-        return "Not available"
+        return NOT_AVAILABLE
