@@ -77,7 +77,7 @@ wheel: $(READY) $(SMARTMODULES) ## build the wheel into dist/
 images: $(SMARTMODULES) ## build both container images [ARGS="--tag 0.1.0 --wheelhouse"]
 	@scripts/build-images $(ARGS)
 
-bench: $(READY) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
+bench: $(READY) $(SMARTMODULES) ## compare with a small C server doing the same work [QUICK=1] [NAME=produce]
 	@$(if $(filter operator,$(NAME)),scripts/bench-operator,$(PY) bench/run.py $(if $(NAME),--name $(NAME))) $(if $(QUICK),--quick) $(ARGS)
 
 e2e: $(READY) $(SMARTMODULES) ## build both images, run the stories on Kubernetes [CLUSTER=kind, minikube, k3d, current]

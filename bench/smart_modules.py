@@ -1,9 +1,10 @@
 """What SmartModules cost: throughput beside a plain stream, the start of a chain, and what a module
 that never ends does to its neighbours.
 
-Called by `run.py`, which prints. The modules are those of `tests/spu/modules`: one keeps every
-record and looks at none, so what is measured is what the SPU does around a module, and not one
-author's code. Streams are read over plain sockets by this process, on the load's core.
+Called by `run.py`, which prints. One module, of `tests/spu/modules`, keeps every record and looks
+at none: what is measured is what the SPU does around a module, and not one author's code. Beside
+it are a filter and a map that come with fluvio and work on every byte. Streams are read over plain
+sockets by this process, on the load's core.
 """
 
 import statistics
@@ -22,7 +23,11 @@ from fluvio_protocol.spu_public.produce import (
     ProduceRequest,
     TopicProduceData,
 )
-from fluvio_protocol.spu_public.smart_module_invocation import AdHocModule, SmartModuleInvocation
+from fluvio_protocol.spu_public.smart_module_invocation import (
+    AdHocModule,
+    ExtraParams,
+    SmartModuleInvocation,
+)
 from fluvio_protocol.spu_public.stream_fetch import (
     OffsetUpdate,
     StreamFetchRequest,
@@ -65,6 +70,23 @@ def module(name: str) -> SmartModuleInvocation:
 
     code = wasmtime.wat2wasm((MODULES / f"{name}.wat").read_text())
     return SmartModuleInvocation(wasm=AdHocModule(wasm=bytes(code)))
+
+
+def ready_made(name: str, **params: str) -> SmartModuleInvocation:
+    """A module that comes with fluvio."""
+    from fluvio_cli.smartmodules import ready_made as modules
+
+    code = AdHocModule(wasm=modules.wasm(name))
+    return SmartModuleInvocation(wasm=code, params=ExtraParams(params=params))
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """A log through one module: thousand records a second; microseconds, of each batch."""
+
+    rate: list[float]
+    added_us: list[float]
+    server_us: list[float]
 
 
 class Client(Connection):
@@ -115,25 +137,31 @@ def throughput(
     for _ in range(batches):
         client.produce(partition, batch)
     client.close()
-    kept = (module("keep_all"),)
+    modules = {
+        "filter that keeps all": module("keep_all"),
+        "filter `contains`, keeps all": ready_made("contains", text="x"),
+        "map `case`, to capitals": ready_made("case", to="upper"),
+    }
     plain: list[float] = []
-    through: list[float] = []
-    per_batch: list[float] = []
-    costs: list[float] = []
+    measured = {name: _Through([], [], []) for name in modules}
     with pinned(LOAD_CORES):
-        _read(server.port, partition, kept, batches * count)  # compiled now
+        for one in modules.values():
+            _read(server.port, partition, (one,), batches * count)  # compiled now
         for _ in range(scale.rounds):
             plain_s = _read(server.port, partition, (), batches * count)
-            cpu_s = server.cpu_s()
-            through_s = _read(server.port, partition, kept, batches * count)
-            costs.append((server.cpu_s() - cpu_s) / batches * 1e6)
             plain.append(batches * count / plain_s / 1000)
-            through.append(batches * count / through_s / 1000)
-            per_batch.append((through_s - plain_s) / batches * 1e6)
+            for name, one in modules.items():
+                cpu_s = server.cpu_s()
+                through_s = _read(server.port, partition, (one,), batches * count)
+                found = measured[name]
+                found.server_us.append((server.cpu_s() - cpu_s) / batches * 1e6)
+                found.rate.append(batches * count / through_s / 1000)
+                found.added_us.append((through_s - plain_s) / batches * 1e6)
     size = f"{count} x {value_bytes} B"
-    yield Figure(f"filter that keeps all, {size}", "k rec/s", through, plain, "plain")
-    yield Figure(f"what it adds per batch, {size}", "us", per_batch, [])
-    yield Figure(f"server CPU per batch, {size}", "us", costs, [])
+    for name, found in measured.items():
+        yield Figure(f"{name}, {size}", "k rec/s", found.rate, plain, "plain")
+        yield Figure(f"adds to a batch: {name}, {size}", "us", found.added_us, [])
+        yield Figure(f"server CPU of a batch: {name}, {size}", "us", found.server_us, [])
 
 
 def start(server: Server, partition: int) -> Iterator[Figure]:
