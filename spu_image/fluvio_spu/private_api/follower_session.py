@@ -193,7 +193,8 @@ class FollowerSession:
         stream = FollowedPartition(self, replica, leadership)
         self._streams[join.key] = stream
         replica.subscribe(stream)
-        leadership.follower_joined(self.spu_id, self.incarnation, join.number, stream)
+        if not leadership.follower_joined(self.spu_id, self.incarnation, join.number, stream):
+            stream.end()
 
     def _tick(self) -> None:
         now_s = self._loop.time()
@@ -326,6 +327,15 @@ class FollowedPartition:
             self._session.forget(self)
             self.replica.unsubscribe(self)
             self.leadership.follower_lost(self._session.spu_id, self)
+
+    def superseded(self) -> None:
+        """The follower has joined over another link, and has one at a time: this one is given up.
+
+        Should it be the other way round, the other one being a late arrival of an older process,
+        then the follower notices this end, and joins anew.
+        """
+        self.end()
+        self._session.connection.close(f"follower {self._session.spu_id} has another link")
 
     # From the replica.
 

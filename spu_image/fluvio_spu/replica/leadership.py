@@ -49,6 +49,9 @@ class FollowerStream(Protocol):
     def send_next(self) -> int:
         """There may be records to send; returns how many bytes were."""
 
+    def superseded(self) -> None:
+        """The follower has joined through another one."""
+
 
 class Leadership:
     """See the module. Made when the epoch is noted with the log.
@@ -101,11 +104,22 @@ class Leadership:
 
     def follower_joined(
         self, spu_id: SpuId, incarnation: DataIncarnation, number: int, stream: FollowerStream
-    ) -> None:
-        """A follower wants to be sent records, through `stream` from now on."""
-        self._streams[spu_id] = stream
+    ) -> bool:
+        """A follower wants to be sent records, through `stream` from now on.
+
+        False: it has joined anew meanwhile, through another stream. A network that was cut brings
+        what an older link had sent after a newer link stands.
+        """
         now_ms = self._surroundings.clock_ms()
-        self._perform(self.machine.follower_joined(spu_id, incarnation, number, now_ms))
+        effects = self.machine.follower_joined(spu_id, incarnation, number, now_ms)
+        if not effects:
+            return False
+        older = self._streams.get(spu_id)
+        self._streams[spu_id] = stream
+        self._perform(effects)
+        if older is not None:
+            older.superseded()
+        return True
 
     def follower_position(
         self, spu_id: SpuId, session: int, log_end: Offset, send_from: Offset

@@ -1,9 +1,13 @@
-"""A follower that is not in sync catches up no faster than `--catch-up-rate` allows."""
+"""A follower's links at its leader: how fast it catches up, and which one counts of two.
+
+One that is not in sync catches up no faster than `--catch-up-rate` allows.
+"""
 
 import asyncio
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from fluvio_protocol.api.header import decode_request_header, encode_request
 from fluvio_protocol.codec import Message, Reader, decode
@@ -104,16 +108,25 @@ class Follower:
             reader = Reader(memoryview(await self._client.reader.readexactly(length)))
         return decode(PUSHED[decode_request_header(reader).api_key], reader, 0)
 
-    async def follow(self) -> None:
-        """From the beginning of the log."""
+    def join(self, number: int) -> None:
+        """Say hello, and that the partition is followed."""
         self.send(FollowerHello(spu_id=FOLLOWER, leader_id=LEADER, incarnation=INCARNATION))
-        join = ReplicaJoin(key=KEY, uid="uid-1", leader_epoch=LeaderEpoch(1), number=1)
+        join = ReplicaJoin(key=KEY, uid="uid-1", leader_epoch=LeaderEpoch(1), number=number)
         self.send(JoinReplicas(replicas=(join,)))
+
+    async def follow(self, number: int = 1) -> None:
+        """From the beginning of the log."""
+        self.join(number)
         answer = await self.receive()
         assert isinstance(answer, JoinAnswer)
         assert not answer.error_code
         self._session = answer.session
         self.stands_at(0)
+
+    async def until_closed(self) -> None:
+        """By the leader."""
+        async with asyncio.timeout(20):
+            await self._client.reader.read()
 
     def stands_at(self, log_end: int) -> None:
         position = ReplicaPosition(
@@ -177,3 +190,43 @@ async def test_the_rate_reaches_the_link_and_holds_back_who_is_out_of_sync(
     follower = Follower(await connect(spu.app.private_port, spu.stack))
     await follower.follow()
     assert await follower.copied(at_least=len(copied)) == copied
+
+
+@pytest_asyncio.fixture
+async def leader(spu_factory: Any, assignment: Any) -> Any:
+    """An SPU that leads a partition which the follower holds, too."""
+    members = tuple(InSyncReplica(spu=one) for one in (LEADER, FOLLOWER))
+    return await spu_factory.start(assignment(replicas=(LEADER, FOLLOWER), in_sync=members))
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("quick_ticks")
+async def test_what_an_older_link_brings_late_does_not_end_the_newer_one(
+    leader: Any, batch: Any, connect: Any
+) -> None:
+    newer, older = [Follower(await connect(leader.app.private_port, leader.stack)) for _ in "ab"]
+    await newer.follow(number=2)
+    older.join(number=1)
+    assert await older.receive() == HighWatermarks(replicas=())  # it hears nothing of the partition
+    older.send(HighWatermarks(replicas=()))  # which no follower sends: that ends it
+    await older.until_closed()
+    client = await leader.client()
+    answer = await client.produce("t", batch("a"))
+    assert not answer.error_code
+    assert await newer.copied(at_least=1) == [(0, 1)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("quick_ticks")
+async def test_a_link_is_given_up_when_another_one_takes_its_place(
+    leader: Any, batch: Any, connect: Any
+) -> None:
+    """Else its follower would wait for records that are sent elsewhere, and never ask again."""
+    first, second = [Follower(await connect(leader.app.private_port, leader.stack)) for _ in "ab"]
+    await first.follow(number=1)
+    await second.follow(number=2)
+    await first.until_closed()
+    client = await leader.client()
+    answer = await client.produce("t", batch("a"))
+    assert not answer.error_code
+    assert await second.copied(at_least=1) == [(0, 1)]
