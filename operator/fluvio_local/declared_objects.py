@@ -22,11 +22,13 @@ def read_declared(path: Path) -> tuple[DeclaredObject, ...]:
         found = read_manifests(path.read_text("utf-8"), str(path))
     except OSError as error:
         raise UnreadableFile(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path}: is no text in UTF-8") from error
     except ModuleNotFoundError as error:
         raise UnreadableFile(
             f"{path}: reading manifests needs pydantic: pip install 'fluvio-cluster[apply]'"
         ) from error
-    except ValueError as error:  # no UTF-8, no YAML, or no manifests
+    except ValueError as error:  # no YAML, or no manifests
         raise UnreadableFile(str(error)) from error
     twins = find_twins(found)
     if twins is not None:

@@ -13,14 +13,7 @@ from fluvio_cli.main import run
 from fluvio_cli.smartmodules.compiler import compile_module
 
 REPOSITORY = Path(__file__).parents[2]
-ODD = """
-SM_FILTER(record) {
-    int64_t number;
-    if (!sm_parse_int(record->value, &number))
-        return sm_error("not a number: %.*s", SM_TEXT(record->value));
-    return number % 2 != 0;
-}
-"""
+ODD = (REPOSITORY / "tests" / "smartmodules" / "sources" / "odd.c").read_text("utf-8")
 TRAP = """
 SM_MAP(record, out) {
     if (record->value.size == 4) __builtin_trap();
