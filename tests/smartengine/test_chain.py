@@ -22,6 +22,8 @@ from fluvio_spu.smartengine import (
 )
 
 LoadC = Callable[[str], SmartModule]
+MEMORY_BYTES_MAX = 16 << 20
+"""As the fixture `engine` has it."""
 
 SOURCES = Path(__file__).parents[1] / "smartmodules" / "sources"
 ODD = (SOURCES / "odd.c").read_text("utf-8")
@@ -464,6 +466,34 @@ def test_what_a_module_gave_is_not_given_back(engine: SmartEngine) -> None:
 """)
     chain = begin(engine, engine.load(code))
     assert values_of(run(chain, "a")) == ["a"]
+
+
+LEAKING_FILTER = """
+SM_FILTER(record) { __builtin_wasm_memory_grow(0, 16); return record->value.size == 1; }
+"""
+LEAKING_AGGREGATE = """
+SM_AGGREGATE(accumulator, record, out) {
+    __builtin_wasm_memory_grow(0, 16);
+    sm_append(&out->value, accumulator);
+    sm_append(&out->value, record->value);
+    return SM_OK;
+}
+"""
+
+
+@pytest.mark.parametrize("source", [LEAKING_FILTER, LEAKING_AGGREGATE], ids=["filter", "aggregate"])
+def test_a_chain_that_grows_is_begun_anew_and_goes_on(
+    engine: SmartEngine, load_c: LoadC, source: str
+) -> None:
+    """Modules made by Fluvio's kit grow with each call."""
+    chain = begin(engine, load_c(source))
+    most_bytes = 0
+    for number in range(4 * MEMORY_BYTES_MAX >> 20):
+        output = run(chain, "a")
+        assert output.error is None
+        assert values_of(output) == ["a" * (number + 1 if source == LEAKING_AGGREGATE else 1)]
+        most_bytes = max(most_bytes, chain._store.used_bytes)
+    assert MEMORY_BYTES_MAX // 2 <= most_bytes < MEMORY_BYTES_MAX
 
 
 def test_an_instance_does_not_grow_with_its_calls(engine: SmartEngine, load_c: LoadC) -> None:

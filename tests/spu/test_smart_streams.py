@@ -99,6 +99,8 @@ class PythonEngine:
 class PythonChain:
     """One module in Python, by the name that is its code; of a chain only the first step runs."""
 
+    has_grown = False
+
     def __init__(self, engine: PythonEngine, steps: tuple[Any, ...], version: int) -> None:
         self.engine = engine
         self.steps = steps
@@ -725,6 +727,19 @@ async def test_after_a_restart_the_log_tells_what_was_there(
     spu = await start_deduplicating(spu_factory, controller, deduplicated)
     await (await spu.client()).produce("t", batch("b", "c"))
     assert await read_all(spu) == [(0, "a"), (1, "b"), (2, "c")]
+
+
+async def test_a_module_that_has_grown_is_begun_anew_and_shown_what_there_was(
+    spu_factory: Any, controller: Any, deduplicated: Any, batch: Any, engine: PythonEngine
+) -> None:
+    spu = await start_deduplicating(spu_factory, controller, deduplicated)
+    client = await spu.client()
+    await client.produce("t", batch("a", "b"))
+    engine.chains[0].has_grown = True
+    assert (await client.produce("t", batch("b", "c"))).error_code == SUCCESS
+    assert await read_all(spu) == [(0, "a"), (1, "b"), (2, "c")]
+    first, second = engine.chains
+    assert (first.closed, second.shown) == (True, ["a", "b"])
 
 
 async def test_what_was_not_stored_is_no_duplicate_later(

@@ -41,6 +41,8 @@ from fluvio_spu.smartengine.module import KINDS, SmartModule
 _COUNT = struct.Struct(">i")
 _NO_RECORDS = _COUNT.pack(0)
 UNKNOWN_OFFSET = Offset(-1)
+GROWN_BYTES = 64 << 20
+"""Memory after which the instances of a chain are made anew, or twice what it began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,9 @@ class Chain:
         except BaseException:
             self._store.close()
             raise
+        self._steps = tuple(steps)
+        self._version = version
+        self._grown_bytes: int | None = None
         fans_out = [link.module.kind == "array_map" for link in self._links[:-1]]
         self._goes_one_by_one = any(fans_out)
 
@@ -201,12 +206,26 @@ class Chain:
         no list of records, as soon as that is noticed.
         """
         assert not self._is_dead, "after a fatal error a chain is begun anew"
+        if self.has_grown and not any(link.module.has_look_back for link in self._links):
+            self._renew()
         results = [StepResult(link.step.name) for link in self._links]
         with self._engine.clock_running():
             if self._goes_one_by_one and _count_of(payload):
                 return self._one_by_one(payload, base_offset, base_timestamp, results)
             found, error = self._through(payload, base_offset, base_timestamp, results)
         return ChainOutput(found, _count_of(found), error, tuple(results))
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether it would be well to begin anew, with all that modules remember.
+
+        Those that Fluvio's own kit makes free nothing of what they give, so they grow for ever.
+        """
+        used_bytes = self._store.used_bytes
+        if self._grown_bytes is None:
+            most_bytes = min(GROWN_BYTES, self._engine.memory_bytes_max // 2)
+            self._grown_bytes = max(most_bytes, 2 * used_bytes)
+        return used_bytes >= self._grown_bytes
 
     def close(self) -> None:
         """Give the memory of the modules back."""
@@ -215,6 +234,22 @@ class Chain:
         self._store.close()
 
     # How.
+
+    def _renew(self) -> None:
+        """New instances, which go on with the accumulators; when they cannot be, with the old."""
+        try:
+            fresh = Chain.begin(self._engine, self._steps, version=self._version)
+        except SmartModuleRefused:
+            self._grown_bytes = 2 * self._store.used_bytes
+            return
+        for old, new in zip(self._links, fresh._links, strict=True):
+            new.accumulator, new.version, new.may_be_older = (
+                old.accumulator,
+                old.version,
+                old.may_be_older,
+            )
+        self._store.close()
+        self._store, self._links, self._grown_bytes = fresh._store, fresh._links, None
 
     def _init(self, link: _Link) -> None:
         step = link.step

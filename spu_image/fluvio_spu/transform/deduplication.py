@@ -101,7 +101,11 @@ class Deduplicator:
         """Raises nothing: what goes wrong is the answer of those who wait."""
         replica = self._replica
         try:
-            if self._chain is None or self._made_for != replica.assignment.deduplication:
+            if (
+                self._chain is None
+                or self._chain.has_grown
+                or self._made_for != replica.assignment.deduplication
+            ):
                 await self._begin()
             taken = self._take()
             if taken:

@@ -71,8 +71,14 @@ class EngineOutput(Protocol):
 
 
 class EngineChain(Protocol):
-    """Instances of modules, one behind the other."""
+    """Instances of modules, one behind the other.
 
+    has_grown: it uses so much memory that it should be begun anew, with what its modules remember;
+               it does so by itself unless a module looks back
+    """
+
+    @property
+    def has_grown(self) -> bool: ...
     def looks_back(self, step: int) -> bool: ...
     def look_back(
         self, step: int, payload: bytes, *, base_offset: int, base_timestamp: int
