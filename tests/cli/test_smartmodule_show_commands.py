@@ -185,42 +185,76 @@ def test_what_the_code_of_a_module_says() -> None:
 
 # With a cluster
 
+Fluvio = Callable[..., str]
+
 
 @pytest.fixture
-def module(local_cluster: Any) -> Iterator[str]:
+def fluvio(local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Fluvio:
+    """Runs a command against the cluster, in this process; what it says, if it works."""
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
+
+    def command(*words: str) -> str:
+        code = run(list(words))
+        said = capsys.readouterr()
+        assert (code, said.err) == (0, ""), words
+        out: str = said.out
+        return out
+
+    return command
+
+
+@pytest.fixture
+def module(fluvio: Fluvio) -> Iterator[str]:
     """The name of a stored module."""
     name = f"contains-{uuid.uuid4()}"
-    local_cluster.fluvio("smartmodule", "create", name, "--ready-made", "contains")
+    fluvio("smartmodule", "create", name, "--ready-made", "contains")
     yield name
-    local_cluster.fluvio("smartmodule", "delete", name, check=False)
+    fluvio("smartmodule", "delete", name)
 
 
 @pytest.mark.cluster
-def test_a_module_is_described_without_its_code(local_cluster: Any, module: str) -> None:
-    fluvio = local_cluster.fluvio
-    shown = fluvio("smartmodule", "describe", module).stdout
+def test_a_module_is_described_without_its_code(
+    fluvio: Fluvio, module: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = fluvio("smartmodule", "describe", module)
     for line in (f"Name:{module}", "Kind:filter", "Deduplicates:-", "Status:can be run"):
         assert f"   {line} " in shown
-    out = fluvio("smartmodule", "describe", module, "-O", "json").stdout
-    (found,) = json.loads(out)
+    (found,) = json.loads(fluvio("smartmodule", "describe", module, "-O", "json"))
     assert found["name"] == module
     assert found["spec"]["wasm"]["payload"] == ""
     assert found["code"]["sha256"] == sha256(ready_made.wasm("contains")).hexdigest()
     assert (found["owner"], found["deduplicates"]) == (None, [])
-    missing = fluvio("smartmodule", "describe", f"no-{module}", check=False)
-    assert (missing.returncode, missing.stdout) == (1, "")
-    assert f"SmartModule not found: no-{module}" in missing.stderr
+    assert run(["smartmodule", "describe", f"no-{module}"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"SmartModule not found: no-{module}" in said.err
 
 
 @pytest.mark.cluster
-def test_statistics_of_a_cluster_on_this_machine(local_cluster: Any, module: str) -> None:
-    fluvio = local_cluster.fluvio
+def test_a_module_that_drops_duplicates_names_its_topics(fluvio: Fluvio, tmp_path: Path) -> None:
+    name = f"dedup-{uuid.uuid4()}"
+    fluvio("smartmodule", "create", name, "--ready-made", "dedup-exact")
+    topic = tmp_path / "topic.yaml"
+    filtered = f"{{bounds: {{count: 5}}, filter: {{transform: {{uses: {name}}}}}}}"
+    topic.write_text(f"meta: {{name: {name}}}\ndeduplication: {filtered}\n")
+    fluvio("topic", "create", "--config", str(topic))
+    assert f"   Deduplicates:{name} " in fluvio("smartmodule", "describe", name)
+    fluvio("topic", "delete", name)
+    fluvio("smartmodule", "delete", name)
+
+
+@pytest.mark.cluster
+def test_statistics_of_a_cluster_on_this_machine(
+    fluvio: Fluvio, module: str, tmp_path: Path
+) -> None:
     topic = f"stats-{uuid.uuid4()}"
+    animals = tmp_path / "animals.txt"
+    animals.write_text("a cat\na dog\n")
     fluvio("topic", "create", topic)
-    fluvio("produce", topic, stdin="a cat\na dog\n")
+    fluvio("produce", topic, "-f", str(animals))
     words = ("--smartmodule", module, "-e", "text=cat")
-    assert fluvio("consume", topic, "-B", "-d", *words).stdout == "a cat\n"
-    (told,) = json.loads(fluvio("smartmodule", "stats", module, "-O", "json").stdout)
+    assert fluvio("consume", topic, "-B", "-d", *words) == "a cat\n"
+    (told,) = json.loads(fluvio("smartmodule", "stats", module, "-O", "json"))
     assert told.pop("seconds") > 0
     (spu,) = told.pop("spus")
     figures = {"calls": 1, "records_in": 2, "records_out": 1, "errors": 0}
@@ -246,7 +280,7 @@ def test_diagnostics_of_a_cluster_on_this_machine_have_the_metrics(
 
 
 @pytest.mark.cluster
-def test_changes_are_told_until_ctrl_c(local_cluster: Any) -> None:
+def test_changes_are_told_until_ctrl_c(local_cluster: Any, fluvio: Fluvio) -> None:
     name = f"watched-{uuid.uuid4()}"
 
     def watching(*words: str) -> "subprocess.Popen[str]":
@@ -268,10 +302,10 @@ def test_changes_are_told_until_ctrl_c(local_cluster: Any) -> None:
     ):
         until(spus, lambda line: line == "updated SPU custom-spu-5002 online\n")
         until(modules, lambda line: True)  # it has asked, and hears of what comes
-        local_cluster.fluvio("smartmodule", "create", name, "--ready-made", "contains")
+        fluvio("smartmodule", "create", name, "--ready-made", "contains")
         until(modules, lambda line: name in line)
         assert json.loads(until(events, lambda line: True))["event"] == "updated"
-        local_cluster.fluvio("smartmodule", "delete", name)
+        fluvio("smartmodule", "delete", name)
         assert json.loads(until(events, lambda line: True)) == {
             "event": "deleted",
             "kind": "SmartModule",

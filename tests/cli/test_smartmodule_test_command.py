@@ -277,25 +277,26 @@ def test_only_a_run_imports_the_engine() -> None:
 
 @pytest.mark.cluster
 def test_a_consumer_gets_what_the_test_shows(
-    local_cluster: Any, modules: Path, tmp_path: Path
+    try_module: Any, local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
     name = f"odd-{uuid.uuid4()}"
-    fluvio = local_cluster.fluvio
-    lines = tmp_path / "numbers.txt"
-    lines.write_text(NUMBERS)
-    fluvio("topic", "create", name)
-    fluvio("produce", name, "-f", str(lines))
-    fluvio("smartmodule", "create", name, "--wasm-file", str(modules / "odd.wasm"))
-    consumed = fluvio(
-        *("consume", name, "-B", "-d", "--smartmodule", name, "--on-error", "continue"),
-        check=False,
-    )
-    tried = fluvio("smartmodule", "test", "--name", name, "--file", str(lines), check=False)
-    fluvio("smartmodule", "delete", name)
-    assert (tried.returncode, tried.stdout) == (consumed.returncode, consumed.stdout)
-    text, count = consumed.stderr.rstrip("\n").rsplit("\n", 1)
+    Path("numbers.txt").write_text(NUMBERS)
+
+    def fluvio(*words: str) -> Said:
+        code = run(list(words))
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    assert fluvio("topic", "create", name).code == 0
+    assert fluvio("produce", name, "-f", "numbers.txt").code == 0
+    assert fluvio("smartmodule", "create", name, "--wasm-file", "odd.wasm").code == 0
+    consumed = fluvio("consume", name, "-B", "-d", "--smartmodule", name, "--on-error", "continue")
+    tried = try_module("--name", name, "--file", "numbers.txt")
+    assert fluvio("smartmodule", "delete", name).code == 0
+    assert (tried.code, tried.out) == (consumed.code, consumed.out)
+    text, count = consumed.err.rstrip("\n").rsplit("\n", 1)
     assert count == "1 error among the records"
-    assert tried.stderr.startswith(text)
-    missing = fluvio("smartmodule", "test", "--name", name, "--text", "1", check=False)
-    assert missing.returncode == 1
-    assert name in missing.stderr
+    assert tried.err.startswith(text)
+    missing = try_module("--name", name, "--text", "1")
+    assert (missing.code, name in missing.err) == (1, True)
