@@ -20,6 +20,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fluvio_process.memory_limit import memory_limit_bytes
 from fluvio_protocol.errors import FluvioError
 from fluvio_socket.connection import Connection
 from fluvio_socket.server import FrameServer, ServerLimits
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
+SMART_ENGINE_TOTAL_MEMORY_BYTES_MAX = 2 << 30
 PRIVATE_CONNECTIONS_MAX = 1024
 
 ANSWER_PATIENCE_S = 3.0
@@ -191,7 +193,8 @@ class SpuApp:
         self.transforms = Transforms(
             TransformSettings(
                 memory_bytes_max=config.smart_engine_memory_bytes_max,
-                total_memory_bytes_max=config.smart_engine_total_memory_bytes_max,
+                total_memory_bytes_max=config.smart_engine_total_memory_bytes_max
+                or min(SMART_ENGINE_TOTAL_MEMORY_BYTES_MAX, memory_limit_bytes() // 2),
                 call_ms_max=config.smart_engine_call_ms_max,
                 worker_count=config.smart_engine_worker_count,
                 cache_directory=config.smart_engine_cache_dir,

@@ -24,7 +24,6 @@ REPLICA_LAG_MS_MAX_DEFAULT = 5_000
 SPU_ID_MAX = (1 << 31) - 1
 
 SMART_ENGINE_MEMORY_BYTES_DEFAULT = 1 << 30
-SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT = 2 << 30
 SMART_ENGINE_CALL_MS_DEFAULT = 5_000
 SMART_ENGINE_WORKERS_DEFAULT = 4
 
@@ -110,7 +109,8 @@ class SpuConfig:
     sendfile_size_bytes_max: slices up to this size go out by sendfile instead of from a mapping;
                            0 turns it off
     smart_engine_memory_bytes_max: of all modules of one chain together
-    smart_engine_total_memory_bytes_max: of all chains of the process together
+    smart_engine_total_memory_bytes_max: of all chains of the process together; 0: half of what the
+                             process may have, and 2 GiB at most
     smart_engine_call_ms_max: of one call of a module, with one batch
     smart_engine_worker_count: threads that run modules
     smart_engine_cache_dir: compiled modules are kept there; None keeps them in memory only
@@ -141,7 +141,7 @@ class SpuConfig:
     cold_read_distance_bytes: int = 256 * MIB
     sendfile_size_bytes_max: int = 0
     smart_engine_memory_bytes_max: int = SMART_ENGINE_MEMORY_BYTES_DEFAULT
-    smart_engine_total_memory_bytes_max: int = SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT
+    smart_engine_total_memory_bytes_max: int = 0
     smart_engine_call_ms_max: int = SMART_ENGINE_CALL_MS_DEFAULT
     smart_engine_worker_count: int = SMART_ENGINE_WORKERS_DEFAULT
     smart_engine_cache_dir: str | None = None
@@ -364,13 +364,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     add(
         "--smart-engine-total-memory-bytes",
-        type=_size_above_zero,
-        default=environment.get(
-            "FLV_SMART_ENGINE_TOTAL_MEMORY_BYTES", str(SMART_ENGINE_TOTAL_MEMORY_BYTES_DEFAULT)
-        ),
+        type=_size,
+        default=environment.get("FLV_SMART_ENGINE_TOTAL_MEMORY_BYTES", "0"),
         metavar="SIZE",
         help="memory of the SmartModules of all streams together; those of a stream that need "
-        "no more than 16 MiB always get it (default %(default)s)",
+        "no more than 16 MiB always get it (default %(default)s: half of the memory that the "
+        "process may have, and 2 GiB at most)",
     )
     add(
         "--smart-engine-call-ms-max",

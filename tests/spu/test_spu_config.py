@@ -157,7 +157,6 @@ def test_what_bounds_modules_is_said_by_flags_too() -> None:
     "name",
     [
         "FLV_SMART_ENGINE_MAX_MEMORY_BYTES",
-        "FLV_SMART_ENGINE_TOTAL_MEMORY_BYTES",
         "FLV_SMART_ENGINE_CALL_MS_MAX",
         "FLV_SMART_ENGINE_WORKERS",
     ],
