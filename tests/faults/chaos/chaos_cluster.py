@@ -16,6 +16,8 @@ from fluvio_protocol.errors import FluvioError
 from fluvio_protocol.metadata.partition import PartitionResolution
 
 SPU_IDS = (5001, 5002, 5003)
+CONTROLLER = 0
+"""Where a network ends that is no SPU."""
 TOPIC = "ledger"
 PARTITION = f"{TOPIC}-0"
 HEAL_S = 60.0
@@ -96,8 +98,8 @@ async def replicas_of(client: Any) -> Any:
     return found
 
 
-async def until_whole(client: Any) -> None:
-    """Until the leader serves, and every replica is in the in-sync set."""
+async def until_whole(client: Any) -> int:
+    """Until the leader serves, and every replica is in the in-sync set. Returns who leads."""
     seen: Any = None
     try:
         async with asyncio.timeout(HEAL_S):
@@ -112,7 +114,7 @@ async def until_whole(client: Any) -> None:
                         and status.leader.spu == replicas.leader
                         and set(replicas.in_sync) == set(SPU_IDS)
                     ):
-                        return
+                        return int(replicas.leader)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not whole after {HEAL_S} s: {seen}") from None

@@ -1,9 +1,9 @@
-"""Networks between SPUs that lose packets, though all of them are 127.0.0.1.
+"""Networks between servers that lose packets, though all of them are 127.0.0.1.
 
 The kernel's packet filter loses them, in a chain of the test's own. Addresses tell nothing here; a
 connection is known by the name its SPU gives in every message that it sends (`spu-5002`), at the
 private port it was sent to: the filter looks for it in packets, and marks the connection. So a new
-connection is cut at its first message, and clients, the controller and other SPUs notice nothing.
+connection is cut at its first message, and clients and all other servers notice nothing.
 
 A process of its own takes the chain away when ours ends, however it ends.
 """
@@ -24,10 +24,10 @@ for words in ("-D INPUT -i lo -j", "-F", "-X"):
 
 
 class LossyNetwork:
-    """Connections between SPUs, some of which may lose packets.
+    """Connections between servers, some of which may lose packets.
 
     chain:         name of the chain in the filter
-    private_ports: of each SPU, where the others dial it
+    private_ports: of each SPU and of the controller, where others dial it
     """
 
     def __init__(self, chain: str, private_ports: Mapping[int, int]) -> None:
@@ -39,7 +39,7 @@ class LossyNetwork:
     def losing(
         self, near: Collection[int], far: Collection[int], *, from_near: bool, from_far: bool
     ) -> Iterator[None]:
-        """Lose what these SPUs send those, or those these, or both, on all their connections."""
+        """Lose what these send those, or those these, or both, on all their connections."""
         # New marks each time: a connection keeps the mark of an earlier cut.
         dialled_by_near, dialled_by_far = next(self._marks), next(self._marks)
         rules = []

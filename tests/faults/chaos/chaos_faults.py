@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chaos_cluster import SPU_IDS, ChaosCluster, end, fill, freeze, replicas_of
+from chaos_cluster import CONTROLLER, SPU_IDS, ChaosCluster, end, fill, freeze, replicas_of
 
 LASTS_S_MIN, LASTS_S_MAX = 1.0, 6.0
 """Links count as dead after 3 s without a word, a follower as lagging after 5 s: shorter and longer
@@ -104,6 +104,14 @@ async def leader_cut_off(chaos: ChaosCluster, fault: Fault, roles: Roles) -> Non
         await asyncio.sleep(fault.lasts_s)
 
 
+async def leader_unheard_of(chaos: ChaosCluster, fault: Fault, roles: Roles) -> None:
+    """By the controller: after ten seconds another SPU leads, and this one does not know."""
+    assert chaos.network is not None
+    leader = (roles.leader,)
+    with chaos.network.losing(leader, (CONTROLLER,), from_near=True, from_far=True):
+        await asyncio.sleep(fault.lasts_s)
+
+
 async def leader_disk_full(chaos: ChaosCluster, fault: Fault, roles: Roles) -> None:
     await fill(chaos.disks[roles.leader], fault.lasts_s)
 
@@ -128,11 +136,13 @@ NETWORK_FAULTS: dict[str, Hurt] = {
     "follower-hears-nothing": cut(from_leader=True, from_follower=False),
     "follower-is-not-heard": cut(from_leader=False, from_follower=True),
     "leader-cut-off": leader_cut_off,
+    "leader-cut-off-from-controller": leader_unheard_of,
 }
 DISK_FAULTS: dict[str, Hurt] = {
     "leader-disk-full": leader_disk_full,
     "follower-disk-full": follower_disk_full,
 }
+LONGER_BY_S = {"leader-cut-off-from-controller": 8.0}
 FAULTS = {**PROCESS_FAULTS, **NETWORK_FAULTS, **DISK_FAULTS}
 
 
@@ -142,16 +152,18 @@ def schedule(seed: int, rounds: int, chaos: ChaosCluster) -> list[Fault]:
     faults: list[Fault] = []
     while len(faults) < rounds:
         for kind in dice.sample(sorted(FAULTS), len(FAULTS)):
-            fault = Fault(kind, dice.uniform(LASTS_S_MIN, LASTS_S_MAX), dice.randrange(2))
+            lasts_s = dice.uniform(LASTS_S_MIN, LASTS_S_MAX) + LONGER_BY_S.get(kind, 0.0)
+            fault = Fault(kind, lasts_s, dice.randrange(2))
             lost = kind in NETWORK_FAULTS and chaos.network is None
             if not lost and not (kind in DISK_FAULTS and not chaos.disks):
                 faults.append(fault)
     return faults[:rounds]
 
 
-async def hurt(fault: Fault, chaos: ChaosCluster, client: Any) -> None:
-    """Do it, and undo what passes by itself."""
+async def hurt(fault: Fault, chaos: ChaosCluster, client: Any) -> int:
+    """Do it, and undo what passes by itself. Returns who led before."""
     leader = (await replicas_of(client)).leader
     followers = [spu for spu in SPU_IDS if spu != leader]
     follower = followers.pop(fault.pick)
     await FAULTS[fault.kind](chaos, fault, Roles(leader, follower, followers[0]))
+    return int(leader)

@@ -16,7 +16,7 @@ DISK_SIZE = "192m"
 @pytest.fixture
 def chaos(cluster_factory: Any, processes_of: Any, mount_disk: Any) -> Iterator[Any]:
     """Three SPUs, each with a disk of its own where that is possible; two have to hold a record."""
-    from chaos_cluster import SPU_IDS, ChaosCluster
+    from chaos_cluster import CONTROLLER, SPU_IDS, ChaosCluster
     from chaos_cut import lossy_network
     from chaos_faults import DISK_FAULTS, NETWORK_FAULTS
 
@@ -30,6 +30,7 @@ def chaos(cluster_factory: Any, processes_of: Any, mount_disk: Any) -> Iterator[
     flags = ("--min-in-sync-replicas", "2")
     cluster = cluster_factory(spu_count=3, start_flags=flags, prepare=prepare)
     ports = {spu: cluster.spu_port_base + 10 * n + 1 for n, spu in enumerate(SPU_IDS)}
+    ports[CONTROLLER] = int(cluster.private_address.rpartition(":")[2])
     try:
         with lossy_network(ports) as (network, no_network):
             left_out = []

@@ -3,7 +3,7 @@
 A cluster of three SPUs, a topic with three replicas of which two have to hold a record. A producer
 of our client and one of the official client send numbered records, read committed, each after the
 one before was acknowledged, and send again what was not. From a seed: servers are killed, stopped
-or frozen, networks between SPUs lose packets, disks are full (chaos_faults.py). Between two faults
+or frozen, networks between them lose packets, disks are full (chaos_faults.py). Between two faults
 the partition gets whole again.
 
 `make chaos ROUNDS=50` runs it for long, and prints how long no record of ours could be committed
@@ -27,6 +27,8 @@ from fluvio_client import connect
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+WISHES_S = {"leader-restarted": 1.0, "leader-killed": 5.0}
+"""Where p99 should stay below; said where it does not."""
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(90 + 60 * ROUNDS)]
 
@@ -44,18 +46,18 @@ async def run_rounds(chaos: ChaosCluster, faults: list[Fault]) -> dict[str, list
         await official.more(5)
         for number, fault in enumerate(faults, 1):
             since_s = time.monotonic()
-            await hurt(fault, chaos, client)
+            led = await hurt(fault, chaos, client)
             await ours.more(20)
-            await until_whole(client)
+            leads = await until_whole(client)
             whole_s = time.monotonic() - since_s
             await ours.more(20)
             await official.more(5)
             silence_s = ours.longest_silence_s(since_s)
             silences[fault.kind].append(silence_s)
             print(
-                f"{number:>3} {fault.kind:<28} {fault.lasts_s:.1f} s: {silence_s:.2f} s without a "
-                f"commit, whole after {whole_s:.1f} s, both clients go on after "
-                f"{time.monotonic() - since_s:.1f} s",
+                f"{number:>3} {fault.kind:<30} {fault.lasts_s:>4.1f} s, leader {led} -> {leads}: "
+                f"{silence_s:.2f} s without a commit, whole after {whole_s:.1f} s, "
+                f"both clients go on after {time.monotonic() - since_s:.1f} s",
                 flush=True,
             )
         ours.stopping = True
@@ -82,8 +84,10 @@ def test_nothing_acknowledged_is_lost(chaos: ChaosCluster) -> None:
     for words in chaos.left_out:
         print(f"left out: {words}")
     silences = asyncio.run(run_rounds(chaos, schedule(SEED, ROUNDS, chaos)))
-    print(f"{'without a commit, s':<30} {'p50':>6} {'p99':>6} {'max':>6} faults")
+    print(f"{'without a commit, s':<32} {'p50':>6} {'p99':>6} {'max':>6} faults")
     for kind, values in sorted(silences.items()):
         values.sort()
         p50, p99 = values[len(values) // 2], values[int(len(values) * 0.99)]
-        print(f"{kind:<30} {p50:>6.2f} {p99:>6.2f} {values[-1]:>6.2f} {len(values):>6}")
+        wish_s = WISHES_S.get(kind)
+        missed = f"  more than {wish_s}" if wish_s is not None and p99 > wish_s else ""
+        print(f"{kind:<32} {p50:>6.2f} {p99:>6.2f} {values[-1]:>6.2f} {len(values):>6}{missed}")
