@@ -78,30 +78,6 @@ def talk_to(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica_moves, "LOOK_AGAIN_S", 0)
 
 
-def stop_the_task() -> None:
-    """What Ctrl-C does to a command that waits."""
-    task = asyncio.current_task()
-    assert task is not None
-    task.cancel()
-
-
-def talk_to(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands reach this controller, and look again at once."""
-
-    class Client:
-        class admin:
-            replicas = replicas_of(controller)
-
-    def run_client(_: click.Context, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        async def working() -> Any:
-            return await work(Client)
-
-        return asyncio.run(working())
-
-    monkeypatch.setattr(replica_moves, "run_client", run_client)
-    monkeypatch.setattr(replica_moves, "LOOK_AGAIN_S", 0)
-
-
 def replicas_of(controller: Controller) -> Replicas:
     return Replicas(controller)  # type: ignore[arg-type]  # the one method that it calls
 

@@ -7,7 +7,9 @@ A call, as protocol reference 8.2 has it:
     code = f(position, length, version)
         within it: copy_records(position, length), which only notes where the output is
     copy the output
-    dealloc(position, capacity)   only where the capacity is known, see `heap`; Fluvio never does
+
+Nobody calls `dealloc`: it has to be told how large the buffer was, and only how much of it was used
+is known. Modules from Fluvio's own kit end when they are told that.
 
 `copy_records` is a function of a tiny module of ours and not of Python's: a call out of
 WebAssembly into Python costs more than a small batch does.
@@ -24,7 +26,6 @@ from fluvio_spu.smartengine.errors import (
     chain_refused,
     memory_status,
 )
-from fluvio_spu.smartengine.heap import capacity_of, has_known_heap
 from fluvio_spu.smartengine.host_calls import HostCalls, host_calls
 from fluvio_spu.smartengine.memory_budget import MemoryShare
 from fluvio_spu.smartengine.module import SmartModule
@@ -47,7 +48,6 @@ _NOTE_WAT = """
 """Where the output is, how long, and whether anything was said."""
 _NOTE_SIZE = 12
 _NOTHING = bytes(_NOTE_SIZE)
-_WORD_SIZE = 4
 
 
 class ChainStore:
@@ -148,12 +148,10 @@ class Instance:
         for name, has_it in (
             ("init", module.has_init),
             ("look_back", module.has_look_back),
-            ("dealloc", module.has_dealloc),
         ):
             if has_it:
                 names.append(name)
         self._functions = {name: _function(exports, name) for name in names}
-        self._gives_back = module.has_dealloc and self._has_known_heap()
         chain.note_memory()
 
     def call(self, name: str, content: bytes, version: int) -> tuple[int, bytes]:
@@ -194,30 +192,7 @@ class Instance:
         output = calls.read(memory, position, size)
         if is_transform:
             self.records_size = self._check.records_size(position, size)
-        if self._gives_back:
-            capacity = capacity_of(self._word_at, position, size)
-            if capacity is not None:
-                calls.call(self._functions["dealloc"], (position, capacity))
         return output
-
-    def _has_known_heap(self) -> bool:
-        """Raises SmartModuleRefused."""
-        calls, chain, functions = self._calls, self._chain, self._functions
-        try:
-            with chain.engine.clock_running():
-                chain.prepare(self.memory)
-                return has_known_heap(
-                    self._word_at,
-                    alloc=lambda size: calls.call(functions["alloc"], (size,)) & 0xFFFF_FFFF,
-                    dealloc=lambda *block: calls.call(functions["dealloc"], block),
-                )
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            raise self._refused(error) from None
-
-    def _word_at(self, position: int) -> int | None:
-        if position + _WORD_SIZE > self._calls.size(self.memory):
-            return None
-        return int.from_bytes(self._calls.read(self.memory, position, _WORD_SIZE), "little")
 
     def _instantiate(self, copy_records: wasmtime.Func) -> wasmtime.Instance:
         chain, code = self._chain, self.module.code
