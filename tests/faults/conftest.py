@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -31,6 +32,11 @@ from fluvio_socket.multiplexer import MultiplexedConnection
 
 ProcessFinder = Callable[[Any, str], list[psutil.Process]]
 FETCH_BYTES = 4 << 20
+UNMOUNT = """
+import subprocess, sys
+sys.stdin.read()
+subprocess.run(["umount", "--lazy", sys.argv[1]], check=True)
+"""
 
 
 @pytest.fixture
@@ -69,21 +75,31 @@ def kill_nine(processes_of: ProcessFinder) -> Callable[[Any, str], psutil.Proces
 def mount_disk() -> Iterator[Callable[[Path, str], bool]]:
     """`mount_disk(place, "24m")`: a small file system of its own; False where that is not allowed.
 
-    Unmounted at the end of the test; whoever uses it has ended by then.
+    Unmounted at the end of the test, when whoever used it has ended, or of this process, however
+    that ends.
     """
-    mounted: list[Path] = []
+    watchmen: list[subprocess.Popen[bytes]] = []
 
     def mount(place: Path, size: str) -> bool:
         place.mkdir(parents=True)
         command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)]
-        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
             return False
-        mounted.append(place)
+        watchmen.append(
+            subprocess.Popen(
+                [sys.executable, "-c", UNMOUNT, str(place)],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+        )
         return True
 
     yield mount
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    for watchman in watchmen:
+        watchman.communicate()
+        assert watchman.returncode == 0
 
 
 class SpuDoor:
