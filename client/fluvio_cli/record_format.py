@@ -158,14 +158,14 @@ def _jsonl(suppress_unknown: bool) -> Formatter:
             "offset": record.offset,
             "timestamp": record.timestamp,
         }
-        line |= _field("key", record.key)
-        line |= _field("value", record.value)
+        line |= json_field("key", record.key)
+        line |= json_field("value", record.value)
         return _to_line(line) + "\n"
 
     return show
 
 
-def _field(name: str, data: bytes | None) -> Mapping[str, str | None]:
+def json_field(name: str, data: bytes | None) -> Mapping[str, str | None]:
     """Text where it is UTF-8, else base64 under another name."""
     if data is None:
         return {name: None}

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from fluvio_cli.kubernetes_cluster import bundle, rollout
+from fluvio_cli.main import run
 
 Key = tuple[str, str | None, str]
 CONTEXT = "lab"
@@ -463,3 +464,20 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def fluvio(
+    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a command line within this process; returns what it printed."""
+    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
+
+    def command(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        found = run(arguments)
+        said = capsys.readouterr()
+        assert found == code, f"fluvio {' '.join(arguments)}: exit {found}\n{said.out}{said.err}"
+        return said.out if code == 0 else said.out + said.err
+
+    return command

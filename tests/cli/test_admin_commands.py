@@ -4,7 +4,6 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,23 +14,6 @@ from fluvio_client import formats
 pytestmark = pytest.mark.cluster
 
 Fluvio = Callable[..., str]
-
-
-@pytest.fixture
-def fluvio(
-    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Fluvio:
-    """Runs a command line; returns what it printed, and after a failure the errors too."""
-    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
-
-    def command(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = run(arguments)
-        said = capsys.readouterr()
-        assert found == code, f"fluvio {' '.join(arguments)}: exit {found}\n{said.out}{said.err}"
-        return said.out if code == 0 else said.out + said.err
-
-    return command
 
 
 def new_name(word: str = "adm") -> str:

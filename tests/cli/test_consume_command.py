@@ -226,23 +226,6 @@ def test_the_sign_turns_on_terminals_and_goes(
 # With a cluster
 
 
-@pytest.fixture
-def fluvio(
-    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Fluvio:
-    """Runs a command line; returns what it printed, and after a failure the errors too."""
-    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
-
-    def command(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = run(arguments)
-        said = capsys.readouterr()
-        assert found == code, f"fluvio {' '.join(arguments)}: exit {found}\n{said.out}{said.err}"
-        return said.out if code == 0 else said.out + said.err
-
-    return command
-
-
 Filled = Callable[..., str]
 
 

@@ -336,23 +336,6 @@ def topic(local_cluster: Any) -> str:
     return name
 
 
-@pytest.fixture
-def fluvio(
-    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs a command line within this process; returns what it printed."""
-    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
-
-    def command(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = run(arguments)
-        said = capsys.readouterr()
-        assert found == code, f"fluvio {' '.join(arguments)}: exit {found}\n{said.out}{said.err}"
-        return said.out if code == 0 else said.out + said.err
-
-    return command
-
-
 @pytest.mark.cluster
 def test_what_is_consumed_is_produced_again_exactly(
     fluvio: Callable[..., str], topic: str, tmp_path: Path

@@ -215,23 +215,6 @@ def test_a_refusal_at_a_terminal_and_of_a_whole_input_is_one_line_too() -> None:
 # With a cluster
 
 
-@pytest.fixture
-def fluvio(
-    local_cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs a command line within this process; returns what it printed."""
-    monkeypatch.setenv("FLV_PROFILE_PATH", str(local_cluster.profile_path))
-
-    def command(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = run(arguments)
-        said = capsys.readouterr()
-        assert found == code, f"fluvio {' '.join(arguments)}: exit {found}\n{said.out}{said.err}"
-        return said.out if code == 0 else said.out + said.err
-
-    return command
-
-
 @pytest.mark.cluster
 def test_producing_through_modules_given_in_every_way(
     fluvio: Callable[..., str], tmp_path: Path

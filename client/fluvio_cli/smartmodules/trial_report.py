@@ -3,12 +3,12 @@
 Pure. JSON lines and exit codes are described in docs/reference/smartmodule-test.md.
 """
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fluvio_cli.output import format_columns
+from fluvio_cli.record_format import json_field
 
 if TYPE_CHECKING:
     from fluvio_cli.smartmodules.engine_run import KeyAndValue, Outcome, RecordFailure, StepCounts
@@ -54,14 +54,14 @@ def record_line(outcome: "Outcome") -> str:
             "module": failure.module,
             "kind": failure.kind,
             "offset": failure.offset,
-            **_field("key", failure.key),
-            **_field("value", failure.value),
+            **json_field("key", failure.key),
+            **json_field("value", failure.value),
         }
     return _to_line(
         {
             "event": "record",
             "offset": outcome.offset,
-            "outputs": [{**_field("key", key), **_field("value", value)}
+            "outputs": [{**json_field("key", key), **json_field("value", value)}
                         for key, value in outcome.outputs],
             "error": told,
             "elapsed_us": outcome.elapsed_ns / 1000,
@@ -143,13 +143,3 @@ class Totals:
             f"{self.in_count} records in, {self.out_count} out, {self.error_count} failed, "
             f"{time_text(self.elapsed_ns)}"
         )
-
-
-def _field(name: str, data: bytes | None) -> Mapping[str, str | None]:
-    """Text where it is UTF-8, else base64 under another name, as `consume -O jsonl` has it."""
-    if data is None:
-        return {name: None}
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(data).decode()}
