@@ -2,7 +2,7 @@
 # longer is a script with a name. A clone needs nothing but Python 3.11 or newer and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test fuzz sim scenarios chaos lint fmt types generate docs smartmodules wheel images bench e2e e2e-cluster check changelog clean
+.PHONY: help venv demo demo-stop test fuzz sim scenarios chaos lint fmt types generate docs smartmodules rust-smartmodules wheel images bench e2e e2e-cluster check changelog clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -70,6 +70,9 @@ docs: $(READY) $(SMARTMODULES) ## test the docs: every file, command, port and s
 	@$(PY) -m pytest tests/docs tests/test_house.py $(ARGS)
 
 smartmodules: $(SMARTMODULES) ## compile the ready-made SmartModules into the package
+
+rust-smartmodules: $(READY) ## compile the modules with which Fluvio's kit for Rust is tested; needs cargo
+	@$(PY) scripts/build-rust-smartmodules
 
 wheel: $(READY) $(SMARTMODULES) ## build the wheel into dist/
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
