@@ -154,11 +154,26 @@ class Checker:
                 node.was_damaged = False
                 node.is_lossy = member.incarnation != node.incarnation
         leader = after.spec.leader
-        if after.leader_epoch != before.leader_epoch and leader not in was:
-            self.fail(f"spu {leader} is elected from outside of {sorted(was)}")
+        # Taken into the set and elected in one step: what its leader asked for counts already.
+        able = {*was, *self._asked_for(before)}
+        if after.leader_epoch != before.leader_epoch and leader not in able:
+            self.fail(f"spu {leader} is elected from outside of {sorted(able)}")
         if leader not in after.replication.in_sync:
             self.fail(f"spu {leader} leads and is not in sync")
         self.everybody_holds()
+
+    def _asked_for(self, partition: Any) -> set[int]:
+        """The set that the leader of this very state wants, of which it commits nothing less."""
+        live = self.world.controller.state.proposals.get(partition.name)
+        if live is None:
+            return set()
+        asked = live.proposal
+        if (asked.leader_epoch, asked.version) != (
+            partition.leader_epoch,
+            partition.replication.version,
+        ):
+            return set()
+        return {member.spu for member in asked.members}
 
     # Clients.
 
