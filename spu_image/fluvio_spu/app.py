@@ -198,6 +198,7 @@ class SpuApp:
                 call_ms_max=config.smart_engine_call_ms_max,
                 worker_count=config.smart_engine_worker_count,
                 cache_directory=config.smart_engine_cache_dir,
+                with_fuel=config.smart_engine_fuel,
             )
         )
         group_sync = GroupSync(policy, workers, self.metrics)

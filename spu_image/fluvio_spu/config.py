@@ -113,6 +113,7 @@ class SpuConfig:
                              process may have, and 2 GiB at most
     smart_engine_call_ms_max: of one call of a module, with one batch
     smart_engine_worker_count: threads that run modules
+    smart_engine_fuel:      whether instructions of modules are counted
     smart_engine_cache_dir: compiled modules are kept there; None keeps them in memory only
     event_loop:            `asyncio`, `uvloop`, or `auto` for uvloop where it is installed
     log_level, log_dir, log_format: of the process's own log; without a folder it goes to stderr,
@@ -144,6 +145,7 @@ class SpuConfig:
     smart_engine_total_memory_bytes_max: int = 0
     smart_engine_call_ms_max: int = SMART_ENGINE_CALL_MS_DEFAULT
     smart_engine_worker_count: int = SMART_ENGINE_WORKERS_DEFAULT
+    smart_engine_fuel: bool = False
     smart_engine_cache_dir: str | None = None
     event_loop: str = "auto"
     log_level: str = "INFO"
@@ -197,6 +199,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Sp
         smart_engine_total_memory_bytes_max=found.smart_engine_total_memory_bytes,
         smart_engine_call_ms_max=found.smart_engine_call_ms_max,
         smart_engine_worker_count=found.smart_engine_workers,
+        smart_engine_fuel=found.smart_engine_fuel == "on",
         smart_engine_cache_dir=found.smart_engine_cache_dir,
         replica_lag_ms_max=found.replica_lag_max_ms,
         catch_up_bytes_per_second=found.catch_up_rate,
@@ -384,6 +387,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environment.get("FLV_SMART_ENGINE_WORKERS", str(SMART_ENGINE_WORKERS_DEFAULT)),
         metavar="COUNT",
         help="threads that run SmartModules (default %(default)s)",
+    )
+    add(
+        "--smart-engine-fuel",
+        default=environment.get("FLV_SMART_ENGINE_FUEL", "off"),
+        choices=("off", "on"),
+        help="count the instructions that SmartModules run, for the metrics; slows them down "
+        "(default %(default)s)",
     )
     add(
         "--smart-engine-cache-dir",

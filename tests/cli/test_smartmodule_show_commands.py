@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from fluvio_cli.commands.smartmodule_describe import code_shape
+from fluvio_cli.commands.smartmodule_stats import _table
 from fluvio_cli.main import run
 from fluvio_cli.smartmodules import ready_made
 from fluvio_cli.smartmodules.statistics import ModuleTotals, added, module_totals, spu_of
@@ -43,7 +44,10 @@ def metrics(spu: int, **modules: tuple[int, int, int, int, float]) -> str:
                 for index, name in enumerate(names)
                 for module, values in modules.items()
             ),
-            Sample("fluvio_spu_smart_module_fuel_total", "counter", "", 0, {"module": "odd"}),
+            *(
+                Sample("fluvio_spu_smart_module_fuel_total", "counter", "", 0, {"module": module})
+                for module in modules
+            ),
         ]
     )  # fmt: skip
 
@@ -62,6 +66,16 @@ def test_what_spus_say_is_added_up() -> None:
         ("cats", ModuleTotals(1, 1, 1, 0, 0.001)),
     ]
     assert totals["5001"]["odd"].calls == 2
+
+
+def test_fuel_has_a_column_when_spus_count_it() -> None:
+    counted = ONE.replace('fuel_total{module="odd"} 0', 'fuel_total{module="odd"} 1234')
+    assert counted != ONE
+    for text, told in ((ONE, False), (counted, True)):
+        (odd, cats) = added({"5001": module_totals(text)}).items()
+        shown = _table(dict((odd, cats)), {})
+        assert ("FUEL" in shown, "1234" in shown) == (told, told)
+        assert ("fuel" in odd[1].shape()) is told
 
 
 def test_names_are_what_they_were() -> None:

@@ -185,3 +185,15 @@ async def test_a_stop_does_not_wait_for_a_module_that_never_ends(
         transforms = spu.app.transforms
         while transforms._engine is None or not transforms._engine._running:
             await spu.app.workers.call(lambda: None)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+async def test_fuel_is_counted_where_it_is_asked_for(
+    spu_factory: Any, assignment: Any, batch: Any, counted: bool
+) -> None:
+    spu = await spu_factory.start(assignment(), smart_engine_fuel=counted)
+    client = await spu.client()
+    await client.produce("t", batch("1", "2"))
+    await next_slice(client, await open_stream(client, module("odd")))
+    (counts,) = spu.app.transforms.statistics.modules.values()
+    assert (counts.fuel > 0) is counted

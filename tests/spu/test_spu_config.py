@@ -142,6 +142,7 @@ def test_what_bounds_modules_is_said_by_flags_too() -> None:
         "--smart-engine-total-memory-bytes": "1Gi",
         "--smart-engine-call-ms-max": "250",
         "--smart-engine-workers": "2",
+        "--smart-engine-fuel": "on",
         "--smart-engine-cache-dir": "/cache",
     }
     arguments = [word for pair in words.items() for word in pair]
@@ -150,6 +151,7 @@ def test_what_bounds_modules_is_said_by_flags_too() -> None:
     assert found.smart_engine_total_memory_bytes_max == 1 << 30
     assert found.smart_engine_call_ms_max == 250
     assert found.smart_engine_worker_count == 2
+    assert found.smart_engine_fuel
     assert found.smart_engine_cache_dir == "/cache"
 
 

@@ -105,7 +105,9 @@ def _table(sums: "dict[str, ModuleTotals]", by_spu: "dict[str, dict[str, ModuleT
         rows += [
             _row(f"  spu {spu}", found[name]) for spu, found in by_spu.items() if name in found
         ]
-    return format_columns(rows, headers=HEADERS)
+    if not any(total.fuel for total in sums.values()):
+        return format_columns([row[:-1] for row in rows], headers=HEADERS)
+    return format_columns(rows, headers=[*HEADERS, "FUEL"])
 
 
 def _row(name: str, total: "ModuleTotals") -> list[str]:
@@ -118,4 +120,5 @@ def _row(name: str, total: "ModuleTotals") -> list[str]:
         str(total.errors),
         f"{total.seconds:.3f} s" if total.seconds >= 1 else f"{total.seconds * 1000:.3f} ms",
         "-" if each is None else f"{each:.1f} µs",
+        str(total.fuel),
     ]

@@ -1,6 +1,6 @@
 """What SPUs say of their SmartModules, added up. Pure.
 
-Source: docs/reference/metrics.md. Fuel is left out, which SPUs do not count.
+Source: docs/reference/metrics.md.
 """
 
 import re
@@ -20,6 +20,7 @@ class ModuleTotals:
 
     calls:  batches that went through it
     errors: records that failed, traps, and calls that took too long
+    fuel:   instructions; 0 where SPUs do not count them
     """
 
     calls: int = 0
@@ -27,6 +28,7 @@ class ModuleTotals:
     records_out: int = 0
     errors: int = 0
     seconds: float = 0.0
+    fuel: int = 0
 
     def add(self, other: "ModuleTotals") -> None:
         """What another SPU says of it."""
@@ -35,6 +37,7 @@ class ModuleTotals:
         self.records_out += other.records_out
         self.errors += other.errors
         self.seconds += other.seconds
+        self.fuel += other.fuel
 
     @property
     def microseconds_per_record(self) -> float | None:
@@ -49,6 +52,7 @@ class ModuleTotals:
             "records_out": self.records_out,
             "errors": self.errors,
             "seconds": round(self.seconds, 9),
+            **({"fuel": self.fuel} if self.fuel else {}),
         }
 
 
@@ -58,6 +62,7 @@ _FIELDS = {
     f"{PREFIX}record_out_total": "records_out",
     f"{PREFIX}error_total": "errors",
     f"{PREFIX}seconds_total": "seconds",
+    f"{PREFIX}fuel_total": "fuel",
 }
 
 

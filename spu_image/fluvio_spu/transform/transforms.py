@@ -55,6 +55,7 @@ class TransformSettings:
     call_ms_max:      of one call of a module
     worker_count:     threads that run modules
     cache_directory:  compiled modules are kept there; None keeps them in memory only
+    with_fuel:        count the instructions that modules run
     """
 
     memory_bytes_max: int = 1 << 30
@@ -62,6 +63,7 @@ class TransformSettings:
     call_ms_max: int = 5_000
     worker_count: int = 4
     cache_directory: str | None = None
+    with_fuel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,7 @@ class Transforms:
                     memory_bytes_max=settings.memory_bytes_max,
                     total_memory_bytes_max=settings.total_memory_bytes_max,
                     call_ms_max=settings.call_ms_max,
+                    with_fuel=settings.with_fuel,
                 )
         try:
             module: EngineModule = self._engine.load(code)
