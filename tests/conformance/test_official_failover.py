@@ -3,7 +3,8 @@
 Producer and consumer are processes of their own, for the binding's calls hold the interpreter while
 they wait. The producer delivers at most once, which leaves trying again to its user: its own retry
 uses the connection that broke, again and again, for up to 168 s. A send whose connection ended
-raises, and the same producer sends the next one to the new leader. A stream ends, and the same
+raises, and the same producer sends the next one to the new leader; of an answer with an error it
+shows the offset 0 alone, which cannot be that of a new record. A stream ends, and the same
 client opens another one behind its last record. Nothing that was acknowledged is missing; what was
 sent again may be there twice.
 """
@@ -34,17 +35,19 @@ PRODUCE = f"""{CONNECT}
 config = fluvio.TopicProducerConfigBuilder().isolation(fluvio.Isolation.ReadCommitted)
 config = config.delivery_semantic(fluvio.DeliverySemantic.AtMostOnce)
 producer = client.topic_producer_with_config(topic, config.build())
-number = 0
+number, stored = 0, -1
 while number < count:
     try:
         output = producer.send(b"", b"%d" % number)
         producer.flush()
-        output.wait()
+        offset = output.wait().offset()
+        if offset <= stored:  # all that this client tells of an answer with an error, at most once
+            raise RuntimeError("refused")
     except Exception as error:
         print("failed", number, error, flush=True)
         continue
     print("stored", number, flush=True)
-    number += 1
+    number, stored = number + 1, offset
 """
 CONSUME = f"""{CONNECT}
 after, wanted = -1, str(count - 1)
