@@ -9,6 +9,7 @@ import asyncio
 import gc
 import itertools
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -362,3 +363,20 @@ def test_a_kind_that_was_asked_for_has_to_be_there(
     )
     with pytest.raises(Exception, match='exports "filter" and no "map"'):
         next(stream)
+
+
+def test_duplicates_are_dropped_whoever_sends_them(
+    local_cluster: Any, client: Any, tmp_path: Path
+) -> None:
+    topic = f"single-{uuid.uuid4()}"
+    local_cluster.fluvio("topic", "create", topic, "--dedup", "--dedup-count", "10")
+    producer = client.topic_producer(topic)
+    for key, value in ((b"1", b"2"), (b"1", b"2"), (b"2", b"5")):
+        producer.send(key, value)
+    producer.flush()
+    asyncio.run(produce(local_cluster.public_address, topic, [("1", "2"), ("3", "7")]))
+    producer.send(b"3", b"7")
+    producer.flush()
+    for reader in (Ours(local_cluster.public_address), Official(client, tmp_path)):
+        assert reader.read(topic, [], 0) == ["2", "5", "7"]
+    local_cluster.fluvio("topic", "delete", topic)
