@@ -59,13 +59,14 @@ class Leadership:
     machine: decides; read it freely
     """
 
-    __slots__ = ("_replica", "_streams", "_surroundings", "machine")
+    __slots__ = ("_proposed", "_replica", "_streams", "_surroundings", "machine")
 
     def __init__(self, replica: "Replica", surroundings: ReplicaSurroundings) -> None:
         assignment = replica.assignment
         self._replica = replica
         self._surroundings = surroundings
         self._streams: dict[SpuId, FollowerStream] = {}
+        self._proposed: ProposeInSync | None = None
         self.machine = LeaderReplica(
             spu_id=surroundings.spu_id,
             incarnation=surroundings.life.incarnation,
@@ -197,7 +198,9 @@ class Leadership:
 
     def _propose(self, effect: ProposeInSync) -> None:
         replica = self._replica
-        _log.info(
+        again, self._proposed = self._proposed == effect, effect
+        _log.log(
+            logging.DEBUG if again else logging.INFO,
             "event=in_sync_proposed replica=%s epoch=%s version=%s members=%s reason=%s",
             replica.key,
             replica.leader_epoch,
