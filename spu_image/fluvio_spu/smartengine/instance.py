@@ -53,7 +53,8 @@ _NOTHING = bytes(_NOTE_SIZE)
 class ChainStore:
     """The store that the instances of a chain share, and how much memory they have left.
 
-    bytes_max: of all memories: the chain's limit, or less where others use nearly all there is
+    bytes_max:  of all memories: the chain's limit, or less where others use nearly all there is
+    used_bytes: of all memories, since the last call ended
     """
 
     def __init__(self, engine: SmartEngine) -> None:
@@ -63,23 +64,20 @@ class ChainStore:
         self.memories: list[wasmtime.Memory] = []
         self.bytes_max = engine.memory_bytes_max
         self._share = MemoryShare(engine.memory_budget)
+        self.used_bytes = 0
         self._limited_to = -1
         self.store.set_wasi(wasmtime.WasiConfig())  # no files, no arguments, output to nowhere
         if engine.with_fuel:
             self.store.set_fuel(FUEL)
 
-    @property
-    def used_bytes(self) -> int:
-        """Of all memories."""
-        return sum(map(self.calls.size, self.memories))
-
     def prepare(self, growing: wasmtime.Memory | None = None) -> None:
         """Before a call: a deadline, and what that memory may grow to."""
         engine = self.engine
         self.store.set_epoch_deadline(engine.call_ticks_max)
-        used = self.note_memory()
         self.bytes_max = self._share.may_use(engine.memory_bytes_max)
-        others = used - (0 if growing is None else self.calls.size(growing))
+        others = 0
+        if len(self.memories) > 1 or growing is None:
+            others = self.used_bytes - (0 if growing is None else self.calls.size(growing))
         limit = max(0, self.bytes_max - others)
         if limit != self._limited_to:
             self._limited_to = limit
@@ -91,11 +89,10 @@ class ChainStore:
                 tables=INSTANCES_MAX,
             )
 
-    def note_memory(self) -> int:
-        """After a call, which may have made it grow: what is used now."""
-        used = self.used_bytes
-        self._share.use(used)
-        return used
+    def note_memory(self) -> None:
+        """After a call, which alone may have made memory grow: what is used now."""
+        self.used_bytes = sum(map(self.calls.size, self.memories))
+        self._share.use(self.used_bytes)
 
     def fuel_used(self) -> int:
         """Since this was last asked; 0 where none is counted."""
