@@ -20,6 +20,7 @@
           NotLeader                  retriable, refresh_metadata
           NotEnoughReplicas          retriable: nothing was stored
           NotCommittedInTime         retriable: it may have been stored
+          OffsetNotStored            retriable
           SmartModuleError           SmartModuleRuntimeError
         ProducerError                RecordTooLarge, QueueFull, DeliveryFailed,
                                      CompressionMismatch, FlushTimedOut, ProducerClosed
@@ -64,6 +65,7 @@ __all__ = [
     "NotLeader",
     "OffsetEvicted",
     "OffsetManagementDisabled",
+    "OffsetNotStored",
     "OffsetOutOfRange",
     "PartitionNotFound",
     "PermissionDenied",
@@ -208,6 +210,12 @@ class NotCommittedInTime(ServerError):
 
     It may be committed a moment later. Sent again it may be there twice.
     """
+
+    retriable: ClassVar[bool] = True
+
+
+class OffsetNotStored(ServerError):
+    """The SPU that keeps consumer offsets is away, or has too few replicas in sync, for now."""
 
     retriable: ClassVar[bool] = True
 
@@ -500,6 +508,8 @@ def server_error(
         return NotEnoughReplicas(text, status)
     if code is ErrorCode.REQUEST_TIMED_OUT:
         return NotCommittedInTime(text, status)
+    if code is ErrorCode.OFFSET_FLUSH_REQUEST_ERROR:
+        return OffsetNotStored(text, status)
     if code is ErrorCode.OFFSET_EVICTED:
         offset, next_available = status.payload
         return OffsetEvicted(offset=offset, next_available=next_available)

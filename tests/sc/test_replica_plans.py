@@ -45,6 +45,7 @@ def make_layout(spu_spec: Callable[..., Any]) -> MakeLayout:
         spus: int = 4,
         racks: dict[int, str] | None = None,
         offline: Iterable[int] = (),
+        topic_name: str = "t",
     ) -> ClusterState:
         state = ClusterState()
         for number in range(1, spus + 1):
@@ -61,7 +62,7 @@ def make_layout(spu_spec: Callable[..., Any]) -> MakeLayout:
             )
             state.observations[SpuId(number)] = SpuObservation(1, online, 0)
         topic = StoredObject(
-            kind=Kind.TOPIC, name="t", uid="t", spec=TopicSpec(), status=TopicStatus()
+            kind=Kind.TOPIC, name=topic_name, uid="t", spec=TopicSpec(), status=TopicStatus()
         )
         state.put(topic)
         for number, row in enumerate(rows):
@@ -69,7 +70,7 @@ def make_layout(spu_spec: Callable[..., Any]) -> MakeLayout:
             state.put(
                 StoredObject(
                     kind=Kind.PARTITION,
-                    name=f"t-{number}",
+                    name=f"{topic_name}-{number}",
                     uid=f"p-{number}",
                     spec=PartitionSpec(leader=spu_ids[0], replicas=spu_ids),
                     status=PartitionStatus(),
@@ -128,6 +129,17 @@ def test_a_drained_spu_is_emptied(
 def test_there_must_be_a_place_to_go(make_layout: MakeLayout) -> None:
     with pytest.raises(Refused, match=r"t-0 has no place to go"):
         plan_drain(make_layout([(1, 2)], spus=3, offline=[3]), SpuId(1))
+
+
+def test_consumer_offsets_are_no_obstacle(make_layout: MakeLayout) -> None:
+    """They have as many replicas as there are places; the last one needs one to go to."""
+    state = make_layout([(1, 2, 3)], spus=3, topic_name="consumer-offset")
+    plan = admit_drain(SpuId(1), state)
+    assert shown(plan.moves) == {0: (2, 3)}
+    perform(state, plan)
+    assert admit_drain(SpuId(2), state).moves == (), "it moves already, and turns back by itself"
+    with pytest.raises(Refused, match=r"consumer-offset-0 has no place to go"):
+        plan_drain(make_layout([(1,)], spus=1, topic_name="consumer-offset"), SpuId(1))
 
 
 def test_a_drained_spu_gets_nothing_until_it_is_used_again(make_layout: MakeLayout) -> None:

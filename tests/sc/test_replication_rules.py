@@ -19,10 +19,13 @@ from fluvio_protocol.sc_private.in_sync import (
     Resignation,
 )
 from fluvio_protocol.sc_private.replica_status import ReplicaRemoved
+from fluvio_protocol.sc_public.delete import SpuNumber
 from fluvio_protocol.types import DataIncarnation, LeaderEpoch, PartitionId, ReplicaKey, SpuId
-from fluvio_sc.core.actions import RequestDeletion, SetSafety, WakeAt, apply_action
+from fluvio_sc.core.actions import RequestDeletion, SetDraining, SetSafety, WakeAt, apply_action
+from fluvio_sc.core.admission import admit_delete
 from fluvio_sc.core.cluster_state import ClusterState, CoreTimings, StoredObject, min_in_sync_of
 from fluvio_sc.core.dependents import dependents_of
+from fluvio_sc.core.errors import Refused
 from fluvio_sc.core.observation import (
     observe_connection,
     observe_disconnection,
@@ -37,15 +40,21 @@ from fluvio_sc.core.reconcile.topic import create_topic
 from fluvio_sc.core.replication_state import ReplicationState, effective_min_in_sync
 
 START_MS = 1_000_000
-KEY = ReplicaKey("t", PartitionId(0))
 
 
 class Scene:
-    """One partition `t-0` on SPUs 1..n, and the loop around the reconcilers."""
+    """One partition on SPUs 1..n, and the loop around the reconcilers."""
 
     def __init__(
-        self, make_spec: Callable[[int], Any], replicas: Iterable[int], minimum: int, spus: int
+        self,
+        make_spec: Callable[[int], Any],
+        replicas: Iterable[int],
+        minimum: int,
+        spus: int,
+        topic: str = "t",
     ) -> None:
+        self.key = ReplicaKey(topic, PartitionId(0))
+        self._make_spec = make_spec
         self.state = ClusterState(
             started_ms=START_MS, timings=CoreTimings(spu_silence_ms=10**9), min_in_sync=minimum
         )
@@ -54,24 +63,27 @@ class Scene:
         self._sessions = itertools.count(1)
         self.lives: dict[int, int] = {}
         for number in range(1, spus + 1):
-            self.state.put(
-                StoredObject(
-                    kind=Kind.SPU,
-                    name=f"custom-spu-{number}",
-                    uid=f"spu-{number}",
-                    spec=make_spec(number),
-                    status=SpuStatus(resolution=SpuStatusResolution.ONLINE),
-                )
-            )
-            self.lives[number] = 100 * number
-            self.connect(number)
+            self.add_spu(number)
         rows = (PartitionMap(id=PartitionId(0), replicas=tuple(map(SpuId, replicas))),)
-        self.do(create_topic("t", TopicSpec(replicas=AssignedReplicas(maps=rows)), reason="test"))
+        self.do(create_topic(topic, TopicSpec(replicas=AssignedReplicas(maps=rows)), reason="test"))
         self.settle()
+
+    def add_spu(self, number: int) -> None:
+        self.state.put(
+            StoredObject(
+                kind=Kind.SPU,
+                name=f"custom-spu-{number}",
+                uid=f"spu-{number}",
+                spec=self._make_spec(number),
+                status=SpuStatus(resolution=SpuStatusResolution.ONLINE),
+            )
+        )
+        self.lives[number] = 100 * number
+        self.connect(number)
 
     @property
     def partition(self) -> Any:
-        found = self.state.get(Kind.PARTITION, "t-0")
+        found = self.state.get(Kind.PARTITION, str(self.key))
         assert found is not None
         return found
 
@@ -152,7 +164,7 @@ class Scene:
 
     def proposal(self, *members: int, **other: Any) -> InSyncProposal:
         told = InSyncProposal(
-            key=KEY,
+            key=self.key,
             leader_epoch=self.partition.leader_epoch,
             version=self.replication.version,
             members=tuple(
@@ -171,7 +183,7 @@ class Scene:
     def resign(self, successor: int = -1, *, epoch: int | None = None) -> None:
         leader = self.leader
         told = Resignation(
-            key=KEY,
+            key=self.key,
             leader_epoch=LeaderEpoch(self.partition.leader_epoch if epoch is None else epoch),
             successor=SpuId(successor),
         )
@@ -183,7 +195,9 @@ class Scene:
         self.settle()
 
     def removed(self, spu: int) -> None:
-        observe_removal(self.state, SpuId(spu), ReplicaRemoved(key=KEY, uid=self.partition.uid))
+        observe_removal(
+            self.state, SpuId(spu), ReplicaRemoved(key=self.key, uid=self.partition.uid)
+        )
         self.settle()
 
 
@@ -194,8 +208,14 @@ MakeScene = Callable[..., Scene]
 def make_scene(spu_spec: Callable[[int], Any]) -> MakeScene:
     """`make_scene(1, 2, 3, minimum=2, in_sync=(1, 2, 3))`."""
 
-    def make(*replicas: int, minimum: int = 1, spus: int = 5, in_sync: Iterable[int] = ()) -> Scene:
-        scene = Scene(spu_spec, replicas or (1, 2, 3), minimum, spus)
+    def make(
+        *replicas: int,
+        minimum: int = 1,
+        spus: int = 5,
+        in_sync: Iterable[int] = (),
+        topic: str = "t",
+    ) -> Scene:
+        scene = Scene(spu_spec, replicas or (1, 2, 3), minimum, spus, topic)
         if in_sync:
             scene.propose(*in_sync)
             assert set(scene.partition.in_sync) == set(in_sync)
@@ -662,6 +682,131 @@ def test_fewer_demanded_replicas_make_nobody_eligible(make_scene: MakeScene) -> 
     scene.state.put(replace(topic, min_in_sync=1))
     scene.settle()
     assert (min_in_sync_of(scene.partition), scene.sets) == (1, ({1}, set()))
+
+
+# The topic of consumer offsets
+
+
+def offsets_scene(make_scene: MakeScene, *replicas: int, spus: int) -> Scene:
+    """Consumer offsets on these SPUs, all in sync, of as many as there are."""
+    scene: Scene = make_scene(*replicas, spus=spus, topic="consumer-offset")
+    scene.propose(*replicas)
+    arrive(scene)
+    return scene
+
+
+def arrive(scene: Scene) -> tuple[int, ...]:
+    """Catch up, hand over and delete files, as SPUs do; where the replicas are then."""
+    for _ in range(20):
+        if scene.replication.successor is not None:
+            scene.resign(scene.replication.successor)
+        elif scene.replication.is_moving:
+            replicas = scene.partition.spec.replicas
+            scene.propose(*(spu for spu in replicas if scene.state.spu(spu) is not None))
+        elif scene.replication.leaving:
+            scene.removed(scene.replication.leaving[0])
+        else:
+            return tuple(map(int, scene.partition.spec.replicas))
+    raise AssertionError(scene.replication)
+
+
+def drain(scene: Scene, spu: int, is_draining: bool = True) -> None:
+    found = scene.state.spu(SpuId(spu))
+    assert found is not None
+    scene.do(SetDraining(found.key, is_draining, "test"))
+    scene.settle()
+
+
+def unregister(scene: Scene, spu: int) -> None:
+    found = scene.state.spu(SpuId(spu))
+    assert found is not None
+    scene.do(RequestDeletion(found.key, "test"))
+    scene.state.forget_observations_of(found)
+    scene.settle()
+
+
+def test_consumer_offsets_get_three_replicas_as_spus_join(make_scene: MakeScene) -> None:
+    scene = offsets_scene(make_scene, 1, spus=1)
+    assert (scene.partition.spec.replicas, scene.decisions()) == ((1,), [])
+    for joining, wanted in ((2, (1, 2)), (3, (1, 2, 3)), (4, (1, 2, 3))):
+        scene.add_spu(joining)
+        scene.settle()
+        assert arrive(scene) == wanted
+    assert scene.leader == 1, "nobody is told to look for another leader"
+
+
+def test_other_topics_have_the_replicas_that_they_were_given(make_scene: MakeScene) -> None:
+    scene = make_scene(1, spus=3)
+    assert (scene.partition.spec.replicas, scene.replication.target) == ((1,), ())
+
+
+def test_an_administrator_may_keep_consumer_offsets_elsewhere_and_more_often(
+    make_scene: MakeScene,
+) -> None:
+    scene = offsets_scene(make_scene, 1, 2, 3, spus=5)
+    for wanted in ((5, 4, 2), (5, 4, 2, 1), (4, 5, 1, 2, 3)):
+        scene.move(*wanted)
+        assert arrive(scene) == wanted
+    scene.move(3)
+    assert len(arrive(scene)) == 3, "fewer than three are filled up"
+
+
+def test_an_spu_that_is_drained_loses_its_consumer_offsets(make_scene: MakeScene) -> None:
+    scene = offsets_scene(make_scene, 1, 2, 3, spus=4)
+    drain(scene, 2)
+    assert arrive(scene) == (1, 3, 4)
+    drain(scene, 4)
+    assert arrive(scene) == (1, 3), "there is no place for a third"
+    drain(scene, 1)
+    assert arrive(scene) == (3,)
+    drain(scene, 3)
+    assert (arrive(scene), scene.decisions()) == ((3,), []), "the last one stays"
+    drain(scene, 1, is_draining=False)
+    assert arrive(scene) == (1,)
+
+
+def test_an_spu_that_is_gone_is_replaced(make_scene: MakeScene) -> None:
+    scene = offsets_scene(make_scene, 1, 2, 3, spus=4)
+    unregister(scene, 1)
+    assert scene.leader == 2
+    assert arrive(scene) == (2, 3, 4)
+
+
+def test_consumer_offsets_on_their_way_to_an_spu_that_goes_turn_back(
+    make_scene: MakeScene,
+) -> None:
+    """Otherwise its end would be waited for for ever, and nothing else could be done."""
+    scene = offsets_scene(make_scene, 1, 2, spus=2)
+    scene.add_spu(3)
+    scene.settle()
+    assert scene.replication.target == (1, 2, 3)
+    unregister(scene, 3)
+    assert arrive(scene) == (1, 2)
+    scene.add_spu(4)
+    scene.settle()
+    assert scene.replication.target == (1, 2, 4)
+
+
+def test_consumer_offsets_stay_while_their_leader_is_away(make_scene: MakeScene) -> None:
+    scene = offsets_scene(make_scene, 1, spus=1)
+    scene.stop(1)
+    scene.add_spu(2)
+    scene.settle()
+    assert scene.replication.target == ()
+    scene.start(1)
+    assert scene.replication.target == (1, 2)
+
+
+def test_an_spu_may_be_unregistered_that_consumer_offsets_can_do_without(
+    make_scene: MakeScene,
+) -> None:
+    scene = offsets_scene(make_scene, 1, 2, spus=2)
+    for spu in (1, 2):
+        admit_delete(Kind.CUSTOM_SPU, SpuNumber(id=SpuId(spu)), force=False, state=scene.state)
+    scene.stop(2)
+    admit_delete(Kind.CUSTOM_SPU, SpuNumber(id=SpuId(2)), force=False, state=scene.state)
+    with pytest.raises(Refused, match="consumer-offset-0 among them"):
+        admit_delete(Kind.CUSTOM_SPU, SpuNumber(id=SpuId(1)), force=False, state=scene.state)
 
 
 # Any history

@@ -32,6 +32,7 @@ from fluvio_protocol.types import LeaderEpoch, Offset, PartitionId, ReplicaKey, 
 from fluvio_sc.core.actions import (
     Action,
     RequestDeletion,
+    SetDraining,
     SetLeader,
     SetSpec,
     SetStatus,
@@ -312,6 +313,20 @@ def test_system_topic_is_wanted_once(make_world: MakeWorld) -> None:
     )
 
 
+def test_system_topic_says_how_many_replicas_it_got(make_world: MakeWorld) -> None:
+    world = make_world(1)
+    world.do(*missing_system_topics(world.state))
+    world.settle()
+    assert world.topic("consumer-offset").spec.replicas.replication_factor == 1
+    world.add_spu(2)
+    world.settle()
+    assert world.topic("consumer-offset").spec.replicas.replication_factor == 1
+    perform(world, ("in sync", "consumer"))
+    world.settle()
+    assert world.topic("consumer-offset").spec.replicas.replication_factor == 2
+    assert world.topic("consumer-offset").status.replica_map == {0: (1, 2)}
+
+
 # Partitions
 
 
@@ -533,12 +548,14 @@ steps = st.lists(
         st.tuples(st.just("connect"), st.integers(1, 4)),
         st.tuples(st.just("disconnect"), st.integers(1, 4)),
         st.tuples(st.just("unregister"), st.integers(1, 4)),
+        st.tuples(st.just("drain"), st.integers(1, 4), st.booleans()),
+        st.tuples(st.just("system")),
         st.tuples(st.just("create"), st.sampled_from("ab"), st.integers(0, 4), st.integers(0, 3)),
         st.tuples(st.just("assign"), st.sampled_from("ab"), st.permutations([1, 2, 3, 4])),
         st.tuples(st.just("grow"), st.sampled_from("ab"), st.integers(1, 3)),
         st.tuples(st.just("delete"), st.sampled_from("ab")),
-        st.tuples(st.just("in sync"), st.sampled_from("ab")),
-        st.tuples(st.just("report"), st.sampled_from("ab"), st.integers(0, 9)),
+        st.tuples(st.just("in sync"), st.sampled_from("abc")),
+        st.tuples(st.just("report"), st.sampled_from("abc"), st.integers(0, 9)),
         st.tuples(st.just("confirm"), st.integers(1, 4)),
         st.tuples(st.just("wait"), st.sampled_from([1_000, 20_000, 100_000])),
     ),
@@ -560,6 +577,12 @@ def perform(world: World, step: tuple[Any, ...]) -> None:
             if spu is not None:
                 world.do(RequestDeletion(spu.key, "test"))
                 world.state.forget_observations_of(spu)
+        case ("drain", spu_id, is_draining):
+            spu = world.state.spu(SpuId(spu_id))
+            if spu is not None:
+                world.do(SetDraining(spu.key, is_draining, "test"))
+        case ("system",):
+            world.do(*missing_system_topics(world.state))
         case ("create", name, partitions, factor):
             world.create(name, computed(partitions, factor))
         case ("assign", name, order):
@@ -576,14 +599,9 @@ def perform(world: World, step: tuple[Any, ...]) -> None:
         case ("in sync", name):
             for item in list(world.state.of(Kind.PARTITION)):
                 if item.name.startswith(name):
-                    world.state.put(
-                        replace(
-                            item,
-                            replication=ReplicationState.of_spus(
-                                item.spec.replicas, version=item.replication.version + 1
-                            ),
-                        )
-                    )
+                    all_of_them = ReplicationState.of_spus(item.spec.replicas)
+                    changed = item.replication.with_members(all_of_them.members, minimum=1)
+                    world.state.put(replace(item, replication=changed))
         case ("report", name, leo):
             for item in list(world.state.of(Kind.PARTITION)):
                 if item.name.startswith(name):

@@ -16,6 +16,7 @@ from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.spu import Endpoint, IngressPort, SpuSpec
 from fluvio_protocol.record import BatchCompression, compress
 from fluvio_protocol.record.batch import seal
+from fluvio_protocol.sc_private.in_sync import InSyncReplica
 from fluvio_protocol.sc_private.update_replica import UpdateReplicas
 from fluvio_protocol.types import Offset, PartitionId, ReplicaKey, SpuId
 from fluvio_spu.app import SpuApp
@@ -23,7 +24,7 @@ from fluvio_spu.config import Address, SpuConfig
 from fluvio_spu.links import peer_link
 from fluvio_spu.links.controller_link import SpuDirectory
 from fluvio_spu.links.peer_link import ConsumerOffsetGateway
-from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore
+from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore, OffsetUnknown
 
 pytestmark = pytest.mark.asyncio
 
@@ -72,22 +73,25 @@ class OtherSpu:
 
     def __init__(self, app: SpuApp, assignment: Any) -> None:
         self.directory = SpuDirectory()
-        app.registry.apply(
-            UpdateReplicas(
-                epoch=1,
-                full=True,
-                replicas=(
-                    assignment("consumer-offset", leader=HOME_ID, replicas=(HOME_ID,)),
-                    assignment(leader=OTHER_ID, replicas=(OTHER_ID,)),
-                ),
-            )
-        )
+        self._app, self._assignment = app, assignment
+        self.home_is(HOME_ID, 1)
         self.gateway = ConsumerOffsetGateway(
             spu_id=OTHER_ID,
             store=ConsumerOffsetStore(app.registry, clock_s=time.time),
             registry=app.registry,
             directory=self.directory,
         )
+
+    def home_is(self, leader: SpuId, epoch: int) -> None:
+        offsets = self._assignment(
+            "consumer-offset",
+            leader=leader,
+            replicas=(leader,),
+            in_sync=(InSyncReplica(spu=leader),),
+            epoch=epoch,
+        )
+        mine = self._assignment(leader=OTHER_ID, replicas=(OTHER_ID,))
+        self._app.registry.apply(UpdateReplicas(epoch=epoch, full=True, replicas=(offsets, mine)))
 
     def home_is_at(self, spu: Any) -> None:
         private = Endpoint(port=spu.app.private_port, host="127.0.0.1")
@@ -136,6 +140,17 @@ async def test_a_consumer_does_not_notice_that_the_other_spu_restarts(
     assert await other.gateway.get(T0, "c") == 8
 
 
+async def test_a_consumer_does_not_notice_that_its_own_spu_takes_over(other: OtherSpu) -> None:
+    """The one that keeps the offsets dies while it is asked, and this one is its successor."""
+    async with asyncio.TaskGroup() as tasks:
+        storing = tasks.create_task(other.gateway.update(T0, "c", Offset(7)))
+        reading = tasks.create_task(other.gateway.get(T0, "d"))
+        await asyncio.sleep(0)
+        other.home_is(OTHER_ID, 2)
+    assert (storing.result(), reading.result()) == (SUCCESS, None)
+    assert await other.gateway.get(T0, "c") == 7
+
+
 async def test_a_consumer_is_told_when_the_other_spu_stays_away(
     spu_factory: Any, assignment: Any, other: OtherSpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +158,8 @@ async def test_a_consumer_is_told_when_the_other_spu_stays_away(
     status = await other.gateway.update(T0, "c", Offset(1))
     assert status.error is ErrorCode.OFFSET_FLUSH_REQUEST_ERROR
     assert "SPU 5001 is not known to the cluster" in status.payload[0]
+    with pytest.raises(OffsetUnknown, match="SPU 5001 is not known to the cluster"):
+        await other.gateway.get(T0, "c")
     home = await spu_factory.start()
     other.home_is_at(home)
     status = await other.gateway.update(T0, "c", Offset(1))

@@ -23,8 +23,9 @@ from fluvio_protocol.spu_public.fetch import (
 )
 from fluvio_protocol.spu_public.fetch_offsets import FetchOffsetsRequest, TopicPartitions
 from fluvio_protocol.spu_public.stream_fetch import StreamFetchRequest
-from fluvio_protocol.types import Isolation, Offset, PartitionId, ReplicaKey
+from fluvio_protocol.types import Isolation, Offset, PartitionId, ReplicaKey, SpuId
 from fluvio_spu.config import SessionLimits
+from fluvio_spu.links import peer_link
 from fluvio_spu.public_api.api_versions import ADVERTISED
 
 pytestmark = pytest.mark.asyncio
@@ -185,6 +186,21 @@ async def test_consumer_offsets_that_another_spu_keeps(client: Any) -> None:
     request = DeleteConsumerOffsetRequest(replica=T0, consumer_id="c")
     answer = await client.call(request, 24)
     assert answer.error_code.error is ErrorCode.PARTITION_NOT_LEADER
+
+
+async def test_a_consumer_whose_offset_nobody_knows_now_does_not_begin_anew(
+    spu: Any, client: Any, assignment: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "PEER_TIMEOUT_S", 0.2)
+    await client.produce("t", batch("a", "b", "c"))
+    answer = await client.call(offsets_request(("t", (0,)), consumer_id="c"), 23)
+    (found,) = answer.topics[0].partitions
+    assert not found.error_code, "nobody keeps offsets yet, so none is stored"
+    away = SpuId(5009)
+    await spu.assign(assignment("consumer-offset", leader=away, replicas=(away,)))
+    answer = await client.call(offsets_request(("t", (0,)), consumer_id="c"), 23)
+    (found,) = answer.topics[0].partitions
+    assert "SPU 5009, which keeps consumer offsets, does not answer" in found.error_code.payload[0]
 
 
 async def test_waiting_answers_come_in_the_order_of_their_requests(

@@ -23,6 +23,7 @@ from fluvio_client.errors import (
     FluvioError,
     OffsetEvicted,
     OffsetManagementDisabled,
+    OffsetNotStored,
     SmartModuleRuntimeError,
     server_error,
 )
@@ -345,7 +346,8 @@ class PartitionStream:
             except FluvioError as error:
                 if not error.retriable or loop.time() > deadline:
                     raise
-                self._stream_id = None
+                if not isinstance(error, OffsetNotStored):
+                    self._stream_id = None
                 log.info("replica=%s offset=%d not stored yet: %s", self.key, offset, error)
             await self._session.wait_for_route(self.key, route, backoff.next_delay_s())
 

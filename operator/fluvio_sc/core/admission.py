@@ -33,6 +33,7 @@ from fluvio_protocol.types import SpuId
 from fluvio_sc.core.actions import Action, CreateObject, RequestDeletion, SetSpec
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject
 from fluvio_sc.core.errors import Refused
+from fluvio_sc.core.reconcile.consumer_offsets import can_do_without
 from fluvio_sc.core.reconcile.spu_group import ids_of
 from fluvio_sc.core.reconcile.topic import HOW_TO_LET_GO, place_topic
 from fluvio_sc.core.reconcile.topic import create_topic as topic_creation
@@ -287,7 +288,7 @@ def _custom_spu_to_unregister(
         raise Refused(ErrorCode.SPU_NOT_FOUND, f"spu {which} not found")
     if spu.spec.spu_type is not SpuType.CUSTOM:
         raise Refused(ErrorCode.SPU_ERROR, f"spu {which}: expected Custom, found Managed")
-    held = state.partitions_on(spu.spec.id)
+    held = _held_by({spu.spec.id}, state)
     if held and not force:
         raise Refused(
             ErrorCode.SPU_ERROR,
@@ -316,17 +317,25 @@ def _create_spu_group(name: str, spec: SpuGroupSpec, state: ClusterState) -> lis
 
 def _spu_group_to_delete(name: str, force: bool, state: ClusterState) -> StoredObject:
     group = _existing(Kind.SPU_GROUP, name, ErrorStatus(ErrorCode.SPU_NOT_FOUND), state)
-    for child in state.children_of(group):
-        if child.kind is not Kind.SPU or force:
-            continue
-        held = state.partitions_on(child.spec.id)
-        if held:
-            raise Refused(
-                ErrorCode.SPU_ERROR,
-                f"spu group '{name}' holds partitions, {held[0]} among them: delete their "
-                "topics first, or use force",
-            )
+    members = {child.spec.id for child in state.children_of(group) if child.kind is Kind.SPU}
+    held = _held_by(members, state)
+    if held and not force:
+        raise Refused(
+            ErrorCode.SPU_ERROR,
+            f"spu group '{name}' holds partitions, {held[0]} among them: delete their "
+            "topics first, or use force",
+        )
     return group
+
+
+def _held_by(spus: set[SpuId], state: ClusterState) -> list[str]:
+    """Partitions that would lose a replica for good without these SPUs."""
+    held = []
+    for name in dict.fromkeys(name for spu_id in spus for name in state.partitions_on(spu_id)):
+        partition = state.get(Kind.PARTITION, name)
+        if partition is not None and not can_do_without(partition, spus, state):
+            held.append(name)
+    return held
 
 
 def _put_smart_module(name: str, spec: SmartModuleSpec, state: ClusterState) -> list[Action]:

@@ -7,9 +7,13 @@ naming too few costs correctness; a periodic resync looks at everything anyway.
 from collections.abc import Iterable
 
 from fluvio_protocol.metadata.kinds import Kind
-from fluvio_protocol.metadata.topic import TopicResolution
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, TopicResolution
+from fluvio_protocol.types import PartitionId, ReplicaKey
 from fluvio_sc.core.actions import Applied
 from fluvio_sc.core.cluster_state import ClusterState, ObjectKey, StoredObject
+
+CONSUMER_OFFSETS = ObjectKey(Kind.PARTITION, str(ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))))
+"""The partition that any SPU may get a replica of, or is to lose it."""
 
 
 def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
@@ -27,7 +31,9 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
                 yield child.key
         case Kind.PARTITION:
             if before is not None and (
-                after is None or after.spec.replicas != before.spec.replicas
+                after is None
+                or after.spec.replicas != before.spec.replicas
+                or after.replication.is_moving != before.replication.is_moving
             ):
                 yield from _waiting_for_partition(before, state)
         case Kind.SPU:
@@ -35,6 +41,7 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
         case Kind.SPU_GROUP:
             if before is None or after is None or before.spec != after.spec:
                 yield from _waiting_topics(state)
+                yield CONSUMER_OFFSETS
                 for group in state.of(Kind.SPU_GROUP):
                     yield group.key
                 for version in (before, after):
@@ -45,7 +52,7 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
 def _waiting_for_partition(gone: StoredObject, state: ClusterState) -> Iterable[ObjectKey]:
     """Its topic, and groups that would be smaller already if it were not for its replicas.
 
-    It is gone, or its replicas were others.
+    It is gone, or its replicas were others, or a move of them began or ended.
     """
     if gone.owner is not None:
         yield ObjectKey(gone.owner.kind, gone.owner.name)
@@ -78,6 +85,7 @@ def _dependents_of_spu(change: Applied, state: ClusterState) -> Iterable[ObjectK
             for name in state.partitions_on(item.spec.id):
                 yield ObjectKey(Kind.PARTITION, name)
     yield from _waiting_topics(state)
+    yield CONSUMER_OFFSETS
     if came_or_went:
         for group in state.of(Kind.SPU_GROUP):
             yield group.key

@@ -14,7 +14,8 @@ from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.types import ReplicaKey, SpuId
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
 from fluvio_sc.core.errors import Refused
-from fluvio_sc.core.reconcile.topic import may_get_replicas
+from fluvio_sc.core.reconcile.consumer_offsets import keeps_consumer_offsets
+from fluvio_sc.core.reconcile.spu_group import may_get_replicas
 from fluvio_sc.core.scheduler import ReplicaRow
 
 
@@ -35,27 +36,34 @@ def plan_drain(state: ClusterState, spu_id: SpuId) -> list[Move]:
     """
     layout = _Layout(state)
     layout.spus.pop(spu_id, None)
+    reason = f"spu {spu_id} is drained"
     moves = []
     for partition in layout.partitions():
         row = layout.rows[partition.name]
         if spu_id not in row:
             continue
+        if partition.replication.is_moving and keeps_consumer_offsets(partition):
+            continue  # turns back by itself
         if partition.replication.is_moving:
             raise _refused(f"{partition.name} is moving to spu {spu_id}: cancel that first")
         free = layout.free_for(partition, row)
+        staying = [other for other in row if other != spu_id]
+        if staying and not free and keeps_consumer_offsets(partition):
+            layout.change(partition.name, tuple(staying))
+            moves.append(Move(replica_key_of(partition), row, tuple(staying), reason))
+            continue
         if not free:
             raise _refused(
                 f"{partition.name} has no place to go: no SPU but its own is online and may "
                 "get replicas"
             )
-        staying = [other for other in row if other != spu_id]
         chosen = min(free, key=lambda other: layout.cost_of_joining(other, staying))
         after = [chosen if other == spu_id else other for other in row]
         if row[0] == spu_id:
             leader = min(after, key=lambda other: (layout.leaders[other], other))
             after = [leader, *(other for other in after if other != leader)]
         layout.change(partition.name, tuple(after))
-        moves.append(Move(replica_key_of(partition), row, tuple(after), f"spu {spu_id} is drained"))
+        moves.append(Move(replica_key_of(partition), row, tuple(after), reason))
     return moves
 
 

@@ -18,7 +18,7 @@ from fluvio_sc.core.errors import Refused
 from fluvio_sc.core.rebalance import Move, plan_drain, plan_rebalance
 from fluvio_sc.core.reconcile.leadership import set_leader, set_successor
 from fluvio_sc.core.reconcile.replica_move import begin_move, cancel_move
-from fluvio_sc.core.reconcile.topic import may_get_replicas
+from fluvio_sc.core.reconcile.spu_group import may_get_replicas
 from fluvio_sc.core.scheduler import ReplicaRow
 from fluvio_sc.core.validation import shown
 

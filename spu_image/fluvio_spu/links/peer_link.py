@@ -9,8 +9,7 @@ import asyncio
 import logging
 from typing import Any
 
-from fluvio_protocol.api.error_code import SUCCESS, ErrorStatus
-from fluvio_protocol.codec import Message
+from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
 from fluvio_protocol.spu_private.consumer_offset import (
     PeerFetchConsumerOffset,
@@ -21,7 +20,12 @@ from fluvio_socket.backoff import Backoff
 from fluvio_socket.errors import ConnectFailed, SocketError
 from fluvio_socket.multiplexer import MultiplexedConnection
 from fluvio_spu.links.controller_link import SpuDirectory
-from fluvio_spu.replica.consumer_offset_store import CONSUMER_OFFSET_REPLICA, ConsumerOffsetStore
+from fluvio_spu.replica.consumer_offset_store import (
+    CONSUMER_OFFSET_REPLICA,
+    ConsumerOffsetStore,
+    OffsetUnknown,
+    answer_peer,
+)
 from fluvio_spu.replica.registry import ReplicaRegistry
 
 _log = logging.getLogger(__name__)
@@ -52,29 +56,22 @@ class ConsumerOffsetGateway:
         self._dialling = asyncio.Lock()
 
     async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
-        """The last consumed offset; None when none is stored, or nobody can tell now."""
-        if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) == self._spu_id:
-            return await self.store.get(replica, consumer_id)
+        """The last consumed offset, if one is stored. Raises OffsetUnknown when nobody can tell."""
+        if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) is None:
+            return None  # the cluster has not made their topic yet
         answer = await self._ask(PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id))
-        if isinstance(answer, ErrorStatus):
-            return None
+        if isinstance(answer, ErrorStatus) or answer.error_code:
+            status: ErrorStatus = getattr(answer, "error_code", answer)
+            raise OffsetUnknown(str(status.payload[0] if status.payload else status))
         offset: Offset | None = answer.offset
         return offset
 
     async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> ErrorStatus:
         """Store the last consumed offset. The status is the client's answer."""
-        if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) == self._spu_id:
-            try:
-                await self.store.update(replica, consumer_id, offset)
-            except FluvioError as error:
-                return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
-            return SUCCESS
         answer = await self._ask(
             PeerUpdateConsumerOffset(replica=replica, consumer_id=consumer_id, offset=offset)
         )
-        if isinstance(answer, ErrorStatus):
-            return answer
-        status: ErrorStatus = answer.error_code
+        status: ErrorStatus = getattr(answer, "error_code", answer)
         return status
 
     async def close(self) -> None:
@@ -83,21 +80,21 @@ class ConsumerOffsetGateway:
         for peer in peers.values():
             await peer.close()
 
-    async def _ask(self, request: Message) -> Any:
-        """The peer's answer, or the status that says why there is none.
+    async def _ask(self, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset) -> Any:
+        """The leader's answer, or the status that says why there is none.
 
         An SPU that restarts is away for a second or so, and then takes a moment to open its
-        partitions; a consumer should not fail over that. Asking twice does no harm.
+        partitions; one that does not come back has a successor soon, which may be this one. A
+        consumer should not fail over that. Asking twice does no harm.
         """
         backoff = Backoff(initial_s=0.02, maximum_s=0.5)
         leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
         problem = "no answer"
         try:
             async with asyncio.timeout(PEER_TIMEOUT_S):
-                while leader is not None and leader != self._spu_id:
+                while leader is not None:
                     try:
-                        peer = await self._peer(leader)
-                        answer = await peer.request(request, version=0, timeout_s=PEER_TIMEOUT_S)
+                        answer = await self._ask_at(leader, request)
                         if answer.error_code != NOT_LEADER:
                             return answer
                         problem = "it has not opened them"
@@ -113,6 +110,14 @@ class ConsumerOffsetGateway:
         _log.warning("event=peer_failed peer=%s reason=%s", leader, problem)
         text = f"SPU {leader}, which keeps consumer offsets, does not answer: {problem}"
         return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (text[:1000],))
+
+    async def _ask_at(
+        self, leader: SpuId, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset
+    ) -> Any:
+        if leader == self._spu_id:
+            return await answer_peer(self.store, request)
+        peer = await self._peer(leader)
+        return await peer.request(request, version=0, timeout_s=PEER_TIMEOUT_S)
 
     async def _drop(self, leader: SpuId | None) -> None:
         """A peer that says nothing may be gone with its connection standing."""

@@ -6,21 +6,20 @@ hello as a follower is another conversation (`follower_session`), in which nothi
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from fluvio_protocol.api.header import decode_request_header, encode_response
 from fluvio_protocol.codec import Message, Reader, decode_exact
-from fluvio_protocol.errors import FluvioError, RemoteProtocolError
+from fluvio_protocol.errors import RemoteProtocolError
 from fluvio_protocol.spu_private.consumer_offset import (
     PeerFetchConsumerOffset,
-    PeerFetchConsumerOffsetResponse,
     PeerUpdateConsumerOffset,
-    PeerUpdateConsumerOffsetResponse,
 )
 from fluvio_protocol.spu_private.replication import FollowerHello
 from fluvio_socket.connection import Connection
 from fluvio_spu.private_api.follower_session import FollowerSession
-from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore, error_status
+from fluvio_spu.replica.consumer_offset_store import ConsumerOffsetStore, answer_peer
 from fluvio_spu.replica.registry import ReplicaRegistry
 
 REQUESTS_IN_FLIGHT_MAX = 256
@@ -36,32 +35,17 @@ class PrivateService:
         *,
         catch_up_bytes_per_second: int = 0,
     ) -> None:
-        self._store = store
         self.registry = registry
         self.catch_up_bytes_per_second = catch_up_bytes_per_second
         self.handlers: dict[
             int | None, tuple[type[Message], Callable[[Any], Awaitable[Message]]]
         ] = {
-            PeerFetchConsumerOffset.api_key: (PeerFetchConsumerOffset, self._fetch),
-            PeerUpdateConsumerOffset.api_key: (PeerUpdateConsumerOffset, self._update),
+            request.api_key: (request, partial(answer_peer, store))
+            for request in (PeerFetchConsumerOffset, PeerUpdateConsumerOffset)
         }
 
     def __call__(self, connection: Connection) -> "PrivateSession":
         return PrivateSession(connection, self)
-
-    async def _fetch(self, request: PeerFetchConsumerOffset) -> Message:
-        try:
-            offset = await self._store.get(request.replica, request.consumer_id)
-        except FluvioError as error:
-            return PeerFetchConsumerOffsetResponse(error_code=error_status(error))
-        return PeerFetchConsumerOffsetResponse(offset=offset)
-
-    async def _update(self, request: PeerUpdateConsumerOffset) -> Message:
-        try:
-            await self._store.update(request.replica, request.consumer_id, request.offset)
-        except FluvioError as error:
-            return PeerUpdateConsumerOffsetResponse(error_code=error_status(error))
-        return PeerUpdateConsumerOffsetResponse()
 
 
 class PrivateSession:

@@ -52,18 +52,21 @@ def fetch_offsets(
     session.run_in_order(answer_later)
 
 
-async def _stored(session: "PublicSession", key: ReplicaKey, consumer_id: str) -> Offset | None:
-    """The consumer's offset; one that cannot be known starts the consumer at the beginning."""
+Stored = Offset | ErrorStatus | None
+"""A consumer's offset; None: it has none; an error: nobody can tell now."""
+
+
+async def _stored(session: "PublicSession", key: ReplicaKey, consumer_id: str) -> Stored:
     try:
         return await session.service.consumer_offsets.get(key, consumer_id)
-    except FluvioError:
-        return None
+    except FluvioError as error:
+        return ErrorStatus.other(str(error))
 
 
 def _answer(
     session: "PublicSession",
     request: FetchOffsetsRequest,
-    stored: dict[ReplicaKey, Offset | None],
+    stored: dict[ReplicaKey, Stored],
 ) -> FetchOffsetsResponse:
     return FetchOffsetsResponse(
         topics=tuple(
@@ -83,13 +86,15 @@ def _partition(
     session: "PublicSession",
     topic: str,
     partition: PartitionId,
-    stored: dict[ReplicaKey, Offset | None],
+    stored: dict[ReplicaKey, Stored],
 ) -> PartitionOffsets:
     key = ReplicaKey(topic, partition)
     replica = session.service.registry.get(key)
     if replica is None:
         return PartitionOffsets(error_code=_NOT_LEADER, partition=partition)
     consumed = stored.get(key)
+    if isinstance(consumed, ErrorStatus):
+        return PartitionOffsets(error_code=consumed, partition=partition)
     start, end = replica.start_offset, Offset(replica.hw.value)
     if consumed is not None:
         # Whatever was stored, and whatever retention took since: clients need start <= end, and

@@ -30,6 +30,12 @@ from fluvio_protocol.errors import ErrorCode, FluvioError, ProtocolError
 from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
 from fluvio_protocol.record.batch import BatchBuilder, decode_batch, encode_batch, read_header
 from fluvio_protocol.record.record import Record
+from fluvio_protocol.spu_private.consumer_offset import (
+    PeerFetchConsumerOffset,
+    PeerFetchConsumerOffsetResponse,
+    PeerUpdateConsumerOffset,
+    PeerUpdateConsumerOffsetResponse,
+)
 from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset, ConsumerOffsetFilter
 from fluvio_protocol.types import Offset, PartitionId, ReplicaKey
 from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
@@ -61,7 +67,6 @@ COMMIT_TIMEOUT_S = 4.0
 class NotCommitted(FluvioError):
     """An offset was stored at the leader and may yet be committed, or lost with it."""
 
-    code = ErrorCode.OFFSET_FLUSH_REQUEST_ERROR
     retriable = True
 
 
@@ -73,10 +78,14 @@ class ConsumerOffsetsNotHere(FluvioError):
     refresh_metadata = True
 
 
-class TooManyConsumerOffsets(FluvioError):
-    """The table is full, or an id is too long."""
+class OffsetUnknown(FluvioError):
+    """Nobody can tell now whether an offset is stored: to begin anew would be a guess."""
 
-    code = ErrorCode.OFFSET_FLUSH_REQUEST_ERROR
+    retriable = True
+
+
+class TooManyConsumerOffsets(FluvioError):
+    """The table is full, or an id is too long: trying again does not help."""
 
 
 @message()
@@ -100,7 +109,8 @@ class ConsumerOffsetAccess(Protocol):
 
     store: "ConsumerOffsetStore"
 
-    async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None: ...
+    async def get(self, replica: ReplicaKey, consumer_id: str) -> Offset | None:
+        """Raises OffsetUnknown when nobody can tell now."""
 
     async def update(
         self, replica: ReplicaKey, consumer_id: str, offset: Offset
@@ -410,10 +420,28 @@ def _matches(wanted: ConsumerOffsetFilter | None, replica: ReplicaKey, consumer_
     )
 
 
+async def answer_peer(
+    store: ConsumerOffsetStore, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset
+) -> PeerFetchConsumerOffsetResponse | PeerUpdateConsumerOffsetResponse:
+    """What the table here says to a request of another SPU, or of this one."""
+    if isinstance(request, PeerUpdateConsumerOffset):
+        try:
+            await store.update(request.replica, request.consumer_id, request.offset)
+        except FluvioError as error:
+            status = error_status(error)
+            if status.error is ErrorCode.OTHER and not isinstance(error, TooManyConsumerOffsets):
+                status = ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
+            return PeerUpdateConsumerOffsetResponse(error_code=status)
+        return PeerUpdateConsumerOffsetResponse()
+    try:
+        offset = await store.get(request.replica, request.consumer_id)
+    except FluvioError as error:
+        return PeerFetchConsumerOffsetResponse(error_code=error_status(error))
+    return PeerFetchConsumerOffsetResponse(offset=offset)
+
+
 def error_status(error: FluvioError) -> ErrorStatus:
     """What a client is told when the table cannot be used."""
-    if error.code is ErrorCode.OFFSET_FLUSH_REQUEST_ERROR:
-        return ErrorStatus(error.code, (str(error)[:1000],))
-    if error.code is ErrorCode.PARTITION_NOT_LEADER:
-        return ErrorStatus(error.code)
+    if error.refresh_metadata:
+        return ErrorStatus(ErrorCode.PARTITION_NOT_LEADER)
     return ErrorStatus.other(str(error))

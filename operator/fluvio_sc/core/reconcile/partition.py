@@ -37,6 +37,7 @@ from fluvio_sc.core.cluster_state import (
     replica_key_of,
 )
 from fluvio_sc.core.election import leader_problem
+from fluvio_sc.core.reconcile.consumer_offsets import consumer_offsets_step
 from fluvio_sc.core.reconcile.in_sync import in_sync_step
 from fluvio_sc.core.reconcile.leadership import leadership_step, successor_step
 from fluvio_sc.core.reconcile.replica_move import move_step
@@ -68,6 +69,7 @@ def reconcile_partition(
             leadership_step(partition, state)
             or in_sync_step(partition, state)
             or move_step(partition, state)
+            or consumer_offsets_step(partition, state)
             or successor_step(partition, state, since_ms, now_ms)
         )
         if step is not None:

@@ -134,6 +134,16 @@ def is_leaving(spu: StoredObject, state: ClusterState) -> bool:
     return group.deletion_requested or member_number(group, spu) >= group.spec.replicas
 
 
+def is_to_stay(spu: StoredObject, state: ClusterState) -> bool:
+    """Whether what an SPU holds may stay there."""
+    return not spu.is_draining and not is_leaving(spu, state)
+
+
+def may_get_replicas(spu: StoredObject, state: ClusterState) -> bool:
+    """Whether an SPU is there, and is to stay."""
+    return state.spu_is_online(spu.spec.id) and is_to_stay(spu, state)
+
+
 def _members(group: StoredObject, state: ClusterState) -> list[Decision]:
     assert state.member_spec is not None
     decisions: list[Decision] = []

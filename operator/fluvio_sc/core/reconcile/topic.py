@@ -44,8 +44,9 @@ from fluvio_sc.core.actions import (
     SetStatus,
 )
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
+from fluvio_sc.core.reconcile.consumer_offsets import keeps_consumer_offsets
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
-from fluvio_sc.core.reconcile.spu_group import is_leaving
+from fluvio_sc.core.reconcile.spu_group import may_get_replicas
 from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT, ReplicationState
 from fluvio_sc.core.scheduler import (
     EligibleSpu,
@@ -108,7 +109,20 @@ def reconcile_topic(topic: StoredObject, state: ClusterState, now_ms: int) -> li
     else:
         rows = placement.rows
         decisions = _status(topic, TopicResolution.PROVISIONED, "", rows)
-    return decisions + _partitions(topic, rows, state)
+    return decisions + _follow_replicas(topic, state) + _partitions(topic, rows, state)
+
+
+def _follow_replicas(topic: StoredObject, state: ClusterState) -> list[Decision]:
+    """The topic whose replicas the cluster chooses says how many there are."""
+    spec = topic.spec
+    for partition in state.children_of(topic):
+        if not keeps_consumer_offsets(partition) or partition.replication.is_moving:
+            continue
+        replicas = len(partition.spec.replicas)
+        if _replication_factor(spec) not in (None, replicas):
+            changed = replace(spec, replicas=replace(spec.replicas, replication_factor=replicas))
+            return [SetSpec(topic.key, changed, "its replicas are others")]
+    return []
 
 
 def _rows_of(topic: StoredObject, state: ClusterState) -> Mapping[PartitionId, ReplicaRow]:
@@ -164,11 +178,6 @@ def place_topic(
             return _place(len(_mirrors(spec)), 1, kept_rows, state, ignore_racks=True)
         case _:
             assert_never(spec.replicas)
-
-
-def may_get_replicas(spu: StoredObject, state: ClusterState) -> bool:
-    """Whether an SPU is there, and is to stay."""
-    return state.spu_is_online(spu.spec.id) and not spu.is_draining and not is_leaving(spu, state)
 
 
 def _place(
