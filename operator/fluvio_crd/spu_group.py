@@ -109,7 +109,9 @@ class Replication(Model):
     """Replication settings of a group."""
 
     in_sync_replica_min: Annotated[U16, Published(minimum=1)] | None = Field(
-        default=None, description="replicas that must hold a record before it is acknowledged"
+        default=None,
+        description="in-sync replicas that a record needs to be committed, of topics that do not "
+        "say it themselves; 1 unless said",
     )
 
 

@@ -17,6 +17,12 @@ from fluvio_protocol.metadata.partition import (
     ReplicaStatus,
 )
 from fluvio_protocol.metadata.spu import SpuStatus, SpuStatusResolution
+from fluvio_protocol.metadata.spu_group import (
+    GroupReplication,
+    GroupSpuConfig,
+    SpuGroupSpec,
+    SpuGroupStatus,
+)
 from fluvio_protocol.metadata.topic import (
     AssignedReplicas,
     CompressionType,
@@ -31,6 +37,7 @@ from fluvio_protocol.sc_public.update import AddPartition
 from fluvio_protocol.types import LeaderEpoch, Offset, PartitionId, ReplicaKey, SpuId
 from fluvio_sc.core.actions import (
     Action,
+    CreateObject,
     RequestDeletion,
     SetDraining,
     SetLeader,
@@ -301,6 +308,42 @@ def test_settings_reach_existing_partitions(make_world: MakeWorld) -> None:
     world.settle()
     assert world.partition("t-1").spec.compression_type is CompressionType.ZSTD
     assert world.partition("t-1").generation == 2
+
+
+def test_a_record_needs_as_many_replicas_as_topic_group_or_cluster_say(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(1, 2, 3)
+
+    def needed() -> list[int]:
+        world.settle()
+        return [world.partition(f"{name}-0").min_in_sync for name in ("own", "other", "alone")]
+
+    def group_wants(count: int | None) -> None:
+        replication = GroupReplication(in_sync_replica_min=count)
+        config = GroupSpuConfig(replication=replication)
+        world.do(SetSpec(group.key, SpuGroupSpec(replicas=2, spu_config=config), "test"))
+
+    world.do(
+        CreateObject(Kind.SPU_GROUP, "main", SpuGroupSpec(replicas=2), SpuGroupStatus(), "test")
+    )
+    group = world.state.get(Kind.SPU_GROUP, "main")
+    assert group is not None
+    for spu_id in (1, 2):
+        spu = world.state.spu(SpuId(spu_id))
+        assert spu is not None
+        world.state.put(replace(spu, owner=group.as_owner))
+    world.create("own", assigned((1, 2)))
+    world.state.put(replace(world.topic("own"), min_in_sync=1))
+    world.create("other", assigned((2, 3)))
+    world.create("alone", assigned((3,)))
+    assert needed() == [1, 1, 1]
+    group_wants(2)
+    assert needed() == [1, 2, 1]
+    world.state.min_in_sync = 3
+    assert needed() == [1, 2, 3]
+    group_wants(None)
+    assert needed() == [1, 3, 3]
 
 
 def test_system_topic_is_wanted_once(make_world: MakeWorld) -> None:

@@ -76,8 +76,8 @@ class StoredObject:
     generation:          counts the changes of the spec, from 1
     leader_epoch:        of a partition: which leadership; 0 for other kinds
     replication:         of a partition: which replicas may lead without losing records, and moves
-    min_in_sync:         of a topic: replicas that a record needs, None: as the cluster says;
-                         of a partition: as its topic or the cluster said, None: one
+    min_in_sync:         of a topic: replicas that a record needs, None: as the groups of its SPUs
+                         say, or the cluster; of a partition: as one of these said, None: one
     unclean_election:    of a topic and its partitions: a replica that may lack records may lead
                          when no other can
     is_draining:         of an SPU: it shall get no further replicas
@@ -196,7 +196,7 @@ class ClusterState:
     resignations: by partition name; outdated as soon as the stored version is another
     settled_ms:   by partition uid: when leader, in-sync set or successor last changed
     listening_ms: since when the controller has taken in what SPUs say, without a pause
-    min_in_sync:  replicas that a record needs, of topics that do not say it
+    min_in_sync:  replicas that a record needs where no topic and no group says it
     removals:     by partition uid: the SPUs that have confirmed the removal of its files
     unavailable:  SPUs that cannot run at present whatever their session says, and why
     endpoints:    where clients reach SPUs of groups, by SPU name, as the platform gave it

@@ -40,7 +40,8 @@ def dependents_of(change: Applied, state: ClusterState) -> Iterable[ObjectKey]:
             yield from _dependents_of_spu(change, state)
         case Kind.SPU_GROUP:
             if before is None or after is None or before.spec != after.spec:
-                yield from _waiting_topics(state)
+                # Any may lack a place, or have as many replicas in sync as its group wants.
+                yield from (topic.key for topic in state.of(Kind.TOPIC))
                 yield CONSUMER_OFFSETS
                 for group in state.of(Kind.SPU_GROUP):
                     yield group.key

@@ -10,6 +10,8 @@ only when none of its SPUs holds one. Source: fluvio-sc, SpuGroup validation; ou
 groups count as well, growing is checked, shrinking is safe.
 """
 
+from collections.abc import Iterable
+
 from fluvio_protocol.metadata.kinds import Kind
 from fluvio_protocol.metadata.spu import SpuStatus
 from fluvio_protocol.metadata.spu_group import (
@@ -124,12 +126,30 @@ def held_up_by(group: StoredObject, state: ClusterState) -> StoredObject | None:
     return None
 
 
+def group_of(spu: StoredObject, state: ClusterState) -> StoredObject | None:
+    """The very group that an SPU was made for, if it is one of a group."""
+    group = None if spu.owner is None else state.get(Kind.SPU_GROUP, spu.owner.name)
+    return None if group is None or spu.owner is None or group.uid != spu.owner.uid else group
+
+
+def min_in_sync_of_groups(spus: Iterable[SpuId], state: ClusterState) -> int | None:
+    """Replicas that a record needs on these SPUs: what the strictest of their groups says."""
+    found = []
+    for spu_id in spus:
+        spu = state.spu(spu_id)
+        group = None if spu is None else group_of(spu, state)
+        replication = None if group is None else group.spec.spu_config.replication
+        if replication is not None and replication.in_sync_replica_min is not None:
+            found.append(int(replication.in_sync_replica_min))
+    return max(found, default=None)
+
+
 def is_leaving(spu: StoredObject, state: ClusterState) -> bool:
     """Whether the SPU goes as soon as it holds nothing: it must not be given anything more."""
     if spu.deletion_requested:
         return True
-    group = None if spu.owner is None else state.get(Kind.SPU_GROUP, spu.owner.name)
-    if group is None or spu.owner is None or group.uid != spu.owner.uid:
+    group = group_of(spu, state)
+    if group is None:
         return False
     return group.deletion_requested or member_number(group, spu) >= group.spec.replicas
 

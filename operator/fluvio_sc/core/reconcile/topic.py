@@ -46,7 +46,7 @@ from fluvio_sc.core.actions import (
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
 from fluvio_sc.core.reconcile.consumer_offsets import keeps_consumer_offsets
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
-from fluvio_sc.core.reconcile.spu_group import may_get_replicas
+from fluvio_sc.core.reconcile.spu_group import may_get_replicas, min_in_sync_of_groups
 from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT, ReplicationState
 from fluvio_sc.core.scheduler import (
     EligibleSpu,
@@ -278,7 +278,7 @@ def _partitions(
                     finalizers=(REPLICAS_FINALIZER,),
                     leader_epoch=FIRST_LEADER_EPOCH,
                     replication=ReplicationState.led_by(row[0], state.incarnation_of(row[0])),
-                    min_in_sync=topic.min_in_sync or state.min_in_sync,
+                    min_in_sync=_min_in_sync(topic, row, state),
                     unclean_election=topic.unclean_election,
                     reason=f"partition of topic {topic.name}",
                 )
@@ -289,10 +289,18 @@ def _partitions(
         spec = _partition_spec(topic.spec, partition.spec.leader, partition.spec.replicas, mirror)
         if spec != partition.spec:
             decisions.append(SetSpec(partition.key, spec, "settings of the topic changed"))
-        safety = (topic.min_in_sync or state.min_in_sync, topic.unclean_election)
+        minimum = _min_in_sync(topic, partition.spec.replicas, state)
+        safety = (minimum, topic.unclean_election)
         if safety != (partition.min_in_sync or MIN_IN_SYNC_DEFAULT, partition.unclean_election):
-            decisions.append(SetSafety(partition.key, *safety, "as the topic or the cluster says"))
+            decisions.append(
+                SetSafety(partition.key, *safety, "as the topic, a group or the cluster says")
+            )
     return decisions
+
+
+def _min_in_sync(topic: StoredObject, row: ReplicaRow, state: ClusterState) -> int:
+    """Replicas that a record needs: as the topic says, or else a group, or else the cluster."""
+    return topic.min_in_sync or min_in_sync_of_groups(row, state) or state.min_in_sync
 
 
 def _partition_spec(
