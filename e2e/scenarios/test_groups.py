@@ -131,6 +131,22 @@ def test_a_topic_on_an_unknown_spu_waits_and_holds_up_nobody(kube: Kube) -> None
     kube.delete("topic", "later")
 
 
+def until_consumer_offsets_on(kube: Kube, *spus: int) -> None:
+    """They are on as many SPUs as there are, three at most, without anybody asking for it."""
+
+    def kept_by() -> list[int]:
+        partition = kube.get("partition", "consumer-offset-0")
+        return sorted(partition["spec"]["replicas"])
+
+    until(lambda: kept_by() == sorted(spus), f"SPUs {spus} keep consumer offsets")
+
+    def replication_factor() -> object:
+        replicas = kube.get("topic", "consumer-offset")["spec"]["replicas"]
+        return replicas["computed"]["replicationFactor"]
+
+    until(lambda: replication_factor() == len(spus), "the topic says so")
+
+
 @pytest.mark.usefixtures("groups")
 def test_more_spus_take_replicas(kube: Kube, published: PublishedClient) -> None:
     kube.run("scale", "spugroup", "east", "--replicas=2")
@@ -140,6 +156,7 @@ def test_more_spus_take_replicas(kube: Kube, published: PublishedClient) -> None
     kube.until_ready("topic", "second")
     stored = published.produce("second", ["x", "y"])
     assert published.read_back("second", stored) == stored
+    until_consumer_offsets_on(kube, 0, 1, 5)
 
 
 @pytest.mark.usefixtures("groups")
@@ -153,6 +170,7 @@ def test_fewer_spus_wait_for_their_replicas(kube: Kube) -> None:
     blocked = kube.condition("spugroup", "east", "ScaleDownBlocked")
     assert blocked["reason"] == "ReplicasPresent"
     assert "east-1" in blocked["message"]
+    until_consumer_offsets_on(kube, 0, 5)
     assert kube.get("statefulset", "fluvio-spg-east")["spec"]["replicas"] == 2
     assert kube.is_ready("topic", "second")
     kube.delete("topic", "second")
@@ -241,6 +259,7 @@ def test_a_group_goes_when_nothing_is_on_it(kube: Kube) -> None:
     kube.delete("topic", "kept")
     kube.delete("topic", "both")
     kube.until_gone("spugroups", "west")
+    until_consumer_offsets_on(kube, 0)
     kube.until_gone("statefulsets", "fluvio-spg-west")
     kube.until_gone("services", "fluvio-spg-west", "fluvio-spu-west-0")
     assert kube.is_ready("spugroup", "east")

@@ -293,7 +293,7 @@ def _custom_spu_to_unregister(
         raise Refused(
             ErrorCode.SPU_ERROR,
             f"spu {which} holds {len(held)} partitions, {held[0]} among them: they would be "
-            "offline for good; delete their topics first, or use force",
+            "offline for good; move them with a drain or delete their topics first, or use force",
         )
     return spu
 
