@@ -4,7 +4,7 @@ A cluster of three SPUs, a topic with three replicas of which two have to hold a
 of our client and one of the official client send numbered records, read committed, each after the
 one before was acknowledged, and send again what was not. From a seed: servers are killed, stopped
 or frozen, networks between them lose packets, disks are full (chaos_faults.py). Between two faults
-the partition gets whole again.
+the partition gets whole again. A consumer of ours stores how far it is, and begins again there.
 
 `make chaos ROUNDS=50` runs it for long, and prints how long no record of ours could be committed
 for each kind of fault, the time that the fault itself lasts included. The suite runs a few rounds;
@@ -21,6 +21,7 @@ import pytest
 from chaos_cluster import TOPIC, ChaosCluster, until_whole
 from chaos_faults import Fault, hurt, schedule
 from chaos_official import OfficialConsumer, OfficialProducer, read_everything_officially
+from chaos_reader import Reader
 from chaos_workload import Workload, check, read_everything
 
 from fluvio_client import connect
@@ -39,9 +40,10 @@ async def run_rounds(chaos: ChaosCluster, faults: list[Fault]) -> dict[str, list
         await client.admin.topics.create(TOPIC, partitions=1, replication=3)
         await until_whole(client)
         ours = Workload(client)
+        reader = Reader(client)
         official, watching = OfficialProducer(chaos.address), OfficialConsumer(chaos.address)
         sending = tasks.create_task(ours.run())
-        others = [tasks.create_task(one.run()) for one in (official, watching)]
+        others = [tasks.create_task(one.run()) for one in (official, watching, reader)]
         await ours.more(20)
         await official.more(5)
         for number, fault in enumerate(faults, 1):
@@ -67,6 +69,9 @@ async def run_rounds(chaos: ChaosCluster, faults: list[Fault]) -> dict[str, list
         last, official_last = f"ours {count - 1}", f"official {official_count - 1}"
         await watching.until_seen(official_last)
         others[1].cancel()
+        others[2].cancel()
+        await asyncio.wait(others[2:])
+        await reader.check()
         found = await read_everything(client, last)
         check(found, "ours", count)
         found = await read_everything_officially(chaos.address, {last, official_last})
@@ -74,7 +79,8 @@ async def run_rounds(chaos: ChaosCluster, faults: list[Fault]) -> dict[str, list
         check(found, "official", official_count)
     print(
         f"{count} records of ours and {official_count} of the official client, whose producer was "
-        f"started {official.started_count} times and whose consumer {watching.started_count} times"
+        f"started {official.started_count} times and whose consumer {watching.started_count} "
+        f"times; our consumer began {reader.started_count} times, at last behind {reader.stored}"
     )
     return silences
 
