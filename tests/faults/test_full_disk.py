@@ -17,6 +17,7 @@ import pytest
 
 from fluvio_client import connect
 from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.types import Isolation
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60)]
 
@@ -129,6 +130,50 @@ def test_writing_stops_reading_goes_on_and_writing_resumes(
             assert dict(records) == acknowledged
 
     asyncio.run(after())
+
+
+async def commit_beside_a_full_follower(cluster: Any, disk: Path) -> None:
+    async def until_in_sync(client: Any, *wanted: int) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                (found,) = await client.admin.replicas.describe(f"{TOPIC}-0")
+                if set(found.in_sync) == set(wanted):
+                    return
+                await asyncio.sleep(0.05)
+
+    async with connect(address=cluster.public_address) as client:
+        await client.admin.topics.create(TOPIC, assignment=[[5001, 5002]])
+        await until_in_sync(client, 5001, 5002)
+        async with client.producer(TOPIC, isolation=Isolation.READ_COMMITTED) as producer:
+            for _ in range(16):
+                await producer.send_and_wait(os.urandom(1_000_000))
+            await until_in_sync(client, 5001)
+            (disk / "ballast").unlink()
+            await until_in_sync(client, 5001, 5002)
+            await producer.send_and_wait("and on")
+
+
+def test_nobody_waits_for_a_follower_whose_disk_is_full(
+    cluster_factory: Callable[..., Any],
+    mount_disk: Callable[[Path, str], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It says so itself: how long a silent follower is waited for does not matter."""
+    monkeypatch.setenv("FLV_REPLICA_LAG_MAX_MS", "600000")
+    disks: list[Path] = []
+
+    def prepare(cluster: Any) -> None:
+        place = cluster.data_dir / "spu-logs-5002"
+        if not mount_disk(place, DISK_SIZE):
+            pytest.skip("a disk of its own needs the right to mount one")
+        disks.append(place)
+        (place / "ballast").write_bytes(bytes(BALLAST_BYTES))
+
+    cluster = cluster_factory(spu_count=2, prepare=prepare)
+    try:
+        asyncio.run(commit_beside_a_full_follower(cluster, disks[0]))
+    finally:
+        cluster.shut_down()
 
 
 def test_killed_on_a_full_disk(small_disk: Any, open_spu: Any, no_gap: Any, kill_nine: Any) -> None:

@@ -57,6 +57,9 @@ class LeaderConversation(Protocol):
     def report(self, position: ReplicaPosition) -> None:
         """Send it soon, with others; a later one of the same partition replaces it."""
 
+    def leave(self, key: ReplicaKey) -> None:
+        """Let it send no more of this partition, and count on this replica no longer."""
+
 
 class FollowingReplica:
     """One partition's driver while another SPU leads it.
@@ -150,8 +153,8 @@ class FollowingReplica:
     def records(self, message: CopiedRecords, records: memoryview) -> None:
         """Records of the leader's log; `records` is good until this returns.
 
-        What cannot be stored is not reported, so the leader drops this replica from the in-sync
-        set in time, and the link is asked to join again later.
+        Who cannot store them says so, so that the leader does not wait for what will not come, and
+        joins again later.
         """
         machine = self.machine
         now_ms = self._surroundings.clock_ms()
@@ -220,7 +223,7 @@ class FollowingReplica:
 
     def _rejoin_later(self) -> None:
         """The leader believes that it has sent what was not stored: start again from a join."""
-        self.machine.link_lost()
+        self._leave()
         self._surroundings.call_later(RETRY_FAILED_S, self._rejoin)
 
     def _rejoin(self) -> None:
@@ -232,6 +235,12 @@ class FollowingReplica:
         if self._failure is None:
             _log.error("event=follower_failed replica=%s reason=%s", self.key, reason)
             self._failure = reason
+            self._leave()
+
+    def _leave(self) -> None:
+        self.machine.link_lost()
+        if self._leader is not None:
+            self._leader.leave(self.key)
 
     # From group sync and housekeeping.
 
