@@ -146,7 +146,7 @@ class Backoff:
         self._plain_s = self._policy.initial_s
 
 
-RECONNECT = RetryPolicy(initial_s=0.05, maximum_s=5.0)
+RECONNECT = RetryPolicy(initial_s=0.05, maximum_s=1.0)
 """The controller's connection: for as long as the client lives."""
 DELIVERY = RetryPolicy(initial_s=0.02, maximum_s=1.0, total_s=120.0)
 """Records of a producer: until the delivery timeout."""

@@ -188,7 +188,7 @@ class ControllerLink:
         self._address = address
         self._registry = registry
         self._directory = directory
-        self._backoff = backoff or Backoff(initial_s=0.05, maximum_s=3.0)
+        self._backoff = backoff or Backoff(initial_s=0.05, maximum_s=1.0)
         self._urgent = asyncio.Event()
         self.connected = asyncio.Event()
         self.trouble = ""

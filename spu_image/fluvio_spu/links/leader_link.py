@@ -11,6 +11,7 @@ growing pauses; a leader that says nothing for a while counts as gone, for it sp
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from fluvio_protocol.api.header import decode_request_header, encode_request
@@ -166,10 +167,12 @@ class _Link:
         self._owner = owner
         self._session: _Session | None = None
         self._loop = asyncio.get_running_loop()
-        self._backoff = Backoff(initial_s=0.05, maximum_s=2.0)
+        self._backoff = Backoff(initial_s=0.05, maximum_s=1.0)
+        self._news = asyncio.Event()
 
     def follow(self, replica: FollowingReplica) -> None:
         self.replicas[replica.key] = replica
+        self._news.set()  # a leader that begins anew is there
         if self._session is not None:
             replica.connected(self._session)
 
@@ -187,6 +190,7 @@ class _Link:
     async def run(self) -> None:
         """Until nothing is followed through it any more."""
         while self.replicas:
+            self._news.clear()
             try:
                 async with asyncio.TaskGroup() as tasks:
                     await self._serve_one_connection(tasks)
@@ -198,7 +202,9 @@ class _Link:
                     "; ".join(str(error) or type(error).__name__ for error in errors.exceptions),
                 )
             if self.replicas:
-                await asyncio.sleep(self._backoff.next_delay_s())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._backoff.next_delay_s()):
+                        await self._news.wait()
 
     async def _serve_one_connection(self, tasks: asyncio.TaskGroup) -> None:
         spu = self._owner.directory.get(self.leader)
