@@ -6,6 +6,7 @@ lives as long as that runs.
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -82,7 +83,17 @@ def run_client(context: click.Context, work: "Callable[[Fluvio], Awaitable[T]]")
 
     async def connected() -> T:
         client = connect(target.profile, address=target.cluster, client_id=client_id())
-        async with client:
+        async with client, _told(client):
             return await work(client)
 
     return asyncio.run(connected())
+
+
+def _told(client: "Fluvio") -> AbstractAsyncContextManager[None]:
+    """While it is entered, the client's metrics can be had from a socket, if that is wanted."""
+    folder = os.environ.get("FLUVIO_METRIC_CLIENT_DIR")
+    if not folder:
+        return nullcontext()
+    from fluvio_cli.metrics_socket import metrics_socket
+
+    return metrics_socket(folder, lambda: client.metrics)

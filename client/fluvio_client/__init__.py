@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from fluvio_client.desired import Applied, Difference, Outcome
     from fluvio_client.errors import ClientError, FluvioError
     from fluvio_client.fluvio import Fluvio, connect
+    from fluvio_client.metrics import (
+        ClientMetrics,
+        ConnectionMetrics,
+        ConsumerMetrics,
+        ProducerMetrics,
+    )
     from fluvio_client.objects import AdminObject, Owner
     from fluvio_client.producer.delivery import BatchOutcome, Delivery, RecordMetadata
     from fluvio_client.producer.partitioner import (
@@ -60,10 +66,13 @@ _HOMES = {
     "Change": "fluvio_client.admin",
     "BatchOutcome": "fluvio_client.producer.delivery",
     "ClientError": "fluvio_client.errors",
+    "ClientMetrics": "fluvio_client.metrics",
     "Commit": "fluvio_client.consumer.config",
     "CompressionType": "fluvio_protocol.types",
+    "ConnectionMetrics": "fluvio_client.metrics",
     "Consumer": "fluvio_client.consumer.consumer",
     "ConsumerConfig": "fluvio_client.consumer.config",
+    "ConsumerMetrics": "fluvio_client.metrics",
     "ConsumerStats": "fluvio_client.consumer.config",
     "Delivery": "fluvio_client.producer.delivery",
     "Event": "fluvio_client.admin",
@@ -79,6 +88,7 @@ _HOMES = {
     "Partitioner": "fluvio_client.producer.partitioner",
     "Producer": "fluvio_client.producer.producer",
     "ProducerConfig": "fluvio_client.producer.producer",
+    "ProducerMetrics": "fluvio_client.metrics",
     "ProfileStore": "fluvio_client.profile",
     "Record": "fluvio_client.consumer.record",
     "RecordMetadata": "fluvio_client.producer.delivery",
@@ -99,10 +109,13 @@ __all__ = [
     "BatchOutcome",
     "Change",
     "ClientError",
+    "ClientMetrics",
     "Commit",
     "CompressionType",
+    "ConnectionMetrics",
     "Consumer",
     "ConsumerConfig",
+    "ConsumerMetrics",
     "ConsumerStats",
     "Delivery",
     "Difference",
@@ -122,6 +135,7 @@ __all__ = [
     "Partitioner",
     "Producer",
     "ProducerConfig",
+    "ProducerMetrics",
     "ProfileStore",
     "Record",
     "RecordMetadata",

@@ -29,6 +29,7 @@ from fluvio_client.consumer.record import Record
 from fluvio_client.consumer.selection import Topics, select
 from fluvio_client.errors import ClientError, ConfigError, FluvioError
 from fluvio_client.metadata import Address
+from fluvio_client.metrics import ClientCounts, ClientMetrics
 from fluvio_client.producer.partitioner import Partitioner
 from fluvio_client.producer.producer import Producer, ProducerConfig
 from fluvio_client.profile import ProfileStore
@@ -165,6 +166,7 @@ class Fluvio:
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._profile_path = profile_path
+        self._counts = ClientCounts()
         self._session = self._new_session(address, use_spu_local_address)
         self._sessions = {(address, use_spu_local_address): self._session}
         self._switching = asyncio.Lock()
@@ -178,6 +180,7 @@ class Fluvio:
             use_spu_local_address=use_spu_local_address,
             connect_timeout_s=self._timeout_s,
             request_timeout_s=self._request_timeout_s,
+            counts=self._counts,
         )
 
     async def __aenter__(self) -> Self:
@@ -220,6 +223,13 @@ class Fluvio:
     def address(self) -> str:
         """Address of the controller."""
         return str(self._session.address)
+
+    @property
+    def metrics(self) -> ClientMetrics:
+        """What this client has done since it was made, on all clusters that it was switched to,
+        and by producers and consumers that are closed, too."""
+        sessions = tuple(self._sessions.values())
+        return self._counts.metrics(connections_open=sum(one.connections_open for one in sessions))
 
     def producer(
         self,

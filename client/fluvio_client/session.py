@@ -24,6 +24,7 @@ from fluvio_client.errors import (
     server_error,
 )
 from fluvio_client.metadata import WATCHED_KINDS, Address, MetadataCache
+from fluvio_client.metrics import ClientCounts
 from fluvio_client.retry import RECONNECT, REQUEST, RetryPolicy
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.codec import Message
@@ -62,7 +63,10 @@ class Session:
         use_spu_local_address: bool = False,
         connect_timeout_s: float = DIAL_TIMEOUT_S,
         request_timeout_s: float = REQUEST_TIMEOUT_S,
+        counts: ClientCounts | None = None,
     ) -> None:
+        """counts: what is done is added to it; several sessions may share it."""
+        self.counts = counts or ClientCounts()
         self.metadata = MetadataCache(use_spu_local_address=use_spu_local_address)
         self.platform_version = ""
         self.address = address
@@ -92,9 +96,18 @@ class Session:
         for task in tuple(self._running):
             task.cancel()
         await self._tasks.__aexit__(None, None, None)
-        for connection in (self._controller, *self._spus.values()):
-            if connection is not None and not connection.closed:
-                await connection.close()
+        for connection in self._open_connections():
+            self.counts.connections_closed += 1
+            await connection.close()
+
+    def _open_connections(self) -> list[MultiplexedConnection]:
+        known = (self._controller, *self._spus.values())
+        return [one for one in known if one is not None and not one.closed]
+
+    @property
+    def connections_open(self) -> int:
+        """Connections to the controller and to SPUs that are there right now."""
+        return len(self._open_connections())
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Run a coroutine until it ends or the session does. An error in it is logged."""
@@ -121,6 +134,7 @@ class Session:
         try:
             self._check_version(connection.platform_version)
         except VersionMismatch:
+            self.counts.connections_closed += 1
             await connection.close()
             raise
         self.platform_version = connection.platform_version
@@ -313,7 +327,7 @@ class Session:
     async def _dial(self, address: Address) -> MultiplexedConnection:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                return await MultiplexedConnection.connect(
+                connection = await MultiplexedConnection.connect(
                     address.host,
                     address.port,
                     client_id=self._client_id,
@@ -323,6 +337,8 @@ class Session:
             raise ConnectFailed(
                 f"{address} did not answer within {self._connect_timeout_s:g} s"
             ) from None
+        self.counts.connections_opened += 1
+        return connection
 
     async def ask_leader(
         self,

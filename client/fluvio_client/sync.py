@@ -27,6 +27,7 @@ from fluvio_client.consumer.offsets import Offset
 from fluvio_client.consumer.record import Batch, Record, TopicPartition
 from fluvio_client.consumer.selection import Topics
 from fluvio_client.errors import FluvioError
+from fluvio_client.metrics import ClientMetrics
 from fluvio_client.portal import Blocking, BlockingIterator, Portal
 from fluvio_client.producer.delivery import Delivery as AsyncDelivery
 from fluvio_client.producer.delivery import RecordMetadata
@@ -99,6 +100,11 @@ class Fluvio:
     def address(self) -> str:
         """Address of the controller."""
         return self._twin.address
+
+    @property
+    def metrics(self) -> ClientMetrics:
+        """What this client has done since it was made, also when it is closed."""
+        return self._twin.metrics
 
     @property
     def admin(self) -> Admin:

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from fluvio_client import ConsumerConfig, ProducerConfig
+from fluvio_client import (
+    ClientMetrics,
+    ConnectionMetrics,
+    ConsumerConfig,
+    ConsumerMetrics,
+    ProducerConfig,
+    ProducerMetrics,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "reference" / "python-client.md").read_text()
@@ -26,6 +33,16 @@ def test_every_option_is_in_the_table(section: str, config: type) -> None:
     for name, value in said:
         if re.fullmatch(r"[\d.]+|True", value.strip()):
             assert value.strip() == str(defaults[name]), name
+
+
+@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(ClientMetrics)])
+def test_every_number_is_in_the_tables(part: str) -> None:
+    text = PAGE.split(f"| `metrics.{part}` |")[1].split("\n\n")[0]
+    said = {
+        name for row in text.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    kind = {"producers": ProducerMetrics, "consumers": ConsumerMetrics}.get(part, ConnectionMetrics)
+    assert said == {field.name for field in dataclasses.fields(kind)}
 
 
 def printed_by_examples(text: str, cluster: Any) -> list[str]:

@@ -12,7 +12,7 @@ from fluvio_client.consumer.merge import Merge, PartitionState
 from fluvio_client.consumer.selection import select
 from fluvio_client.consumer.stream import Slice
 from fluvio_client.errors import ConsumerError, TopicNotFound
-from fluvio_protocol.record.batch import BatchBuilder
+from fluvio_protocol.record.batch import BatchBuilder, BatchHeader
 from fluvio_protocol.record.compression import BatchCompression
 from fluvio_protocol.types import PartitionId, ReplicaKey
 
@@ -52,6 +52,9 @@ class ReadyStream:
         self._next = 0
         merge.partitions[self.key] = PartitionState(self.key, 0)
         merge.partitions[self.key].stream = self  # type: ignore[assignment]
+
+    def count(self, header: BatchHeader, record_count: int) -> None:
+        assert record_count == 1
 
     def taken(self) -> None:
         builder = BatchBuilder(1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fluvio_client import (
+    ConnectionMetrics,
     Offset,
     ProducerConfig,
     ProfileStore,
@@ -326,6 +327,9 @@ async def test_switching_to_the_cluster_of_another_profile(
                 await client.switch_profile("old")
                 assert client.platform_version == "0.18.1"
                 assert len(old.connections) == 1, "the connection that is open is used again"
+                assert client.metrics.connections == ConnectionMetrics(open=4, opened=4, lost=0)
+                assert client.metrics.producers.records_acknowledged == 1
+                assert client.metrics.consumers.records_received == 2
             async with asyncio.timeout(10):
                 while new_spu.connections or old_spu.connections:  # noqa: ASYNC110
                     await asyncio.sleep(0)  # all end with the client; a door tells nobody
@@ -352,6 +356,11 @@ async def test_not_leader_is_tried_again_and_the_order_stays(scripted: Any) -> N
         deliveries = await producer.send_all([b"a", b"b", b"c"])
         assert [(await one).offset for one in deliveries] == [0, 1, 2]
         assert producer.stats().requests_retried == 2
+        counted = client.metrics.producers
+        assert (counted.requests_sent, counted.requests_acknowledged) == (3, 1)
+        assert (counted.attempts_failed, counted.requests_retried) == (2, 2)
+        assert (counted.records_sent, counted.records_acknowledged) == (9, 3)
+        assert (counted.records_failed, counted.smartmodule_failures) == (0, 0)
     assert len(stored) == 1, "the three records travelled as one batch"
 
 
@@ -488,6 +497,10 @@ async def test_a_record_that_a_module_cannot_process_fails_its_batch_at_once(scr
         asked = [one for one in spu.asked if isinstance(one, ProduceRequest)]
         wanted = tuple(one.invocation() for one in transforms)  # and none asked a second time:
         assert [one.smartmodules for one in asked] == [wanted, wanted]
+        counted = client.metrics.producers
+        assert (counted.smartmodule_failures, counted.batches_failed) == (1, 1)
+        assert (counted.records_failed, counted.records_acknowledged) == (3, 2)
+        assert (counted.attempts_failed, counted.requests_retried) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -668,6 +681,10 @@ async def test_a_lost_stream_goes_on_without_gap_or_repetition(scripted: Any) ->
         doors.append(spu)
         found = await read(client, 3, start=0, retry=QUICK)
         assert found == [(0, b"a"), (1, b"b"), (2, b"c")]
+        received = client.metrics.consumers
+        assert (received.records_received, received.batches_received) == (3, 2)
+        assert received.streams_resumed == 2
+        assert client.metrics.connections == ConnectionMetrics(open=2, opened=3, lost=1)
     assert asked[:3] == [0, 2, 2]
 
 
@@ -769,6 +786,7 @@ async def test_errors_that_are_raised_do_not_end_the_iteration(scripted: Any) ->
         assert [record.offset async for record in consumer] == [2], "from the failed one on"
         updates = [one for one in spu.asked if isinstance(one, UpdateOffsetsRequest)]
         assert updates[0].offsets[0].offset == 2, "and the server is told so"
+        assert client.metrics.consumers.smartmodule_failures == 1
 
 
 @pytest.mark.asyncio
@@ -784,6 +802,7 @@ async def test_errors_that_are_skipped_are_counted(scripted: Any) -> None:
     ):
         assert [record.value async for record in consumer] == [b"a"]
         assert consumer.stats().errors_skipped == 1
+        assert client.metrics.consumers.errors_skipped == 1
 
 
 @pytest.mark.asyncio

@@ -92,11 +92,19 @@ class ConsumerConfig:
 class ConsumerStats:
     """What a consumer met so far.
 
-    evictions:       times that reading went on behind records that retention had removed
-    errors_skipped:  errors that `on_error="skip"` passed over
-    streams_resumed: streams that were lost and taken up again
+    evictions:            times that reading went on behind records that retention had removed
+    errors_skipped:       errors that `on_error="skip"` passed over
+    streams_resumed:      streams that were lost and taken up again
+    batches_received:     batches that the reader has come to, also those with nothing in them
+    records_received:     records in them that were asked for
+    bytes_received:       of those batches as they came, compressed, with their headers
+    smartmodule_failures: records that a SmartModule failed on
     """
 
     evictions: int = 0
     errors_skipped: int = 0
     streams_resumed: int = 0
+    batches_received: int = 0
+    records_received: int = 0
+    bytes_received: int = 0
+    smartmodule_failures: int = 0

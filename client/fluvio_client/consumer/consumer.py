@@ -98,6 +98,7 @@ class Consumer(Generic[Item]):
         self._deferred: FluvioError | None = None
         self._left = config.max_records
         self._stats = ConsumerStats()
+        self._counted = (self._stats, session.counts.consumers)
         self._auto = config.commit is Commit.AUTO
         self._patient = True
         self._started = False
@@ -175,7 +176,7 @@ class Consumer(Generic[Item]):
             consumer_id=self.config.consumer_id,
             on_evicted=self.config.on_evicted,
             retry=self.config.retry,
-            stats=self._stats,
+            stats=self._counted,
             smart_modules=self._smart_modules,
         )
 
@@ -407,7 +408,8 @@ class Consumer(Generic[Item]):
                 return found
             if self.config.on_error is OnError.RAISE or _is_refusal(found):
                 raise found
-            self._stats.errors_skipped += 1
+            for stats in self._counted:
+                stats.errors_skipped += 1
             log.warning("replica=%s skipped error=%s", self._current.key, found)
 
     # Places

@@ -30,7 +30,7 @@ from fluvio_client.errors import (
 from fluvio_client.retry import REQUEST, RetryPolicy
 from fluvio_client.session import Session
 from fluvio_protocol.errors import ErrorCode, RemoteProtocolError
-from fluvio_protocol.record.batch import BATCH_PREAMBLE_SIZE
+from fluvio_protocol.record.batch import BATCH_PREAMBLE_SIZE, BatchHeader
 from fluvio_protocol.record.record_set import RecordTuple, iterate_headers, iterate_tuples
 from fluvio_protocol.spu_public.consumer_offsets import (
     UpdateConsumerOffsetRequest,
@@ -61,7 +61,7 @@ class StreamConfig:
 
     max_bytes: of batches in one response; a larger batch still comes whole
     on_evicted: go on at the next available offset when retention was quicker, or not
-    stats: where to count
+    stats: where to count: the consumer's own, and its client's
     smart_modules: what SPUs run on the records
     """
 
@@ -70,7 +70,7 @@ class StreamConfig:
     consumer_id: str | None
     on_evicted: OnEvicted
     retry: RetryPolicy
-    stats: ConsumerStats
+    stats: tuple[ConsumerStats, ...]
     smart_modules: tuple[SmartModuleInvocation, ...] = ()
 
 
@@ -107,13 +107,12 @@ class Slice:
                 if place or header.size_bytes != len(batch):
                     batch = batch[place : place + header.size_bytes]
                 for records in iterate_tuples(batch, size_bytes_max=BATCH_DECOMPRESSED_BYTES_MAX):
-                    if not records:
-                        continue
-                    if records[0][0] < first:
+                    if records and records[0][0] < first:
                         records = [record for record in records if record[0] >= first]
                     # What a SmartModule made of records before `stop` may be more than those.
                     if stop is not None and header.next_offset > stop and records:
                         records = [record for record in records if record[0] < stop]
+                    self.stream.count(header, len(records))
                     if records:
                         yield records
             except RemoteProtocolError as error:
@@ -175,6 +174,17 @@ class PartitionStream:
         self._taken.set()
         self._connection: MultiplexedConnection | None = None
         self._stream_id: int | None = None
+        self._counted = 0
+
+    def count(self, header: BatchHeader, record_count: int) -> None:
+        """The reader came to a batch; one that is taken apart a second time is counted once."""
+        if header.next_offset <= self._counted:
+            return
+        self._counted = header.next_offset
+        for stats in self._config.stats:
+            stats.batches_received += 1
+            stats.records_received += record_count
+            stats.bytes_received += header.size_bytes
 
     def taken(self) -> None:
         """The consumer took the slice out of the inbox."""
@@ -214,7 +224,8 @@ class PartitionStream:
                 resume = self._config.on_evicted is OnEvicted.RESUME
                 if not resume or error.next_available <= self.position:
                     raise
-                self._config.stats.evictions += 1
+                for stats in self._config.stats:
+                    stats.evictions += 1
                 log.warning(
                     "replica=%s offset=%d was evicted, next=%d",
                     self.key, self.position, error.next_available,
@@ -234,7 +245,8 @@ class PartitionStream:
                 total_s = self._config.retry.total_s
                 if total_s is not None and loop.time() + delay_s - failing_since > total_s:
                     raise
-                self._config.stats.streams_resumed += 1
+                for stats in self._config.stats:
+                    stats.streams_resumed += 1
                 log.info(
                     "replica=%s stream lost position=%d reason=%s", self.key, self.position, error
                 )
@@ -291,6 +303,8 @@ class PartitionStream:
                 raise error
             # One record is missing, not what follows it.
             self.position = error.offset + 1
+            for stats in self._config.stats:
+                stats.smartmodule_failures += 1
             self._placed(error)
             self._inbox.deliver(StreamFault(self, error))
             if not self._finished():

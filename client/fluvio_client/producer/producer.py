@@ -33,8 +33,10 @@ from fluvio_client.errors import (
     PartitionNotFound,
     ProducerClosed,
     QueueFull,
+    SmartModuleRuntimeError,
     server_error,
 )
+from fluvio_client.metrics import ProducerCounts
 from fluvio_client.producer.accumulator import Accumulator, Batch
 from fluvio_client.producer.chain import Chain
 from fluvio_client.producer.delivery import (
@@ -113,7 +115,7 @@ class ProducerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProducerStats:
-    """What a producer has done so far, and what it holds.
+    """What a producer has done so far, and what it holds. Sent means stored by the leader here.
 
     bytes_held: uncompressed, of batches that are not acknowledged yet: what it keeps in memory
     """
@@ -179,8 +181,8 @@ class Producer:
         self._seen_generation = -1
         self._open = False
         self._unreported: deque[Batch] = deque(maxlen=_UNREPORTED_MAX)
-        self._records_sent = self._records_failed = 0
-        self._batches_sent = self._bytes_sent = self._requests_retried = 0
+        self._counts = ProducerCounts()
+        self._counted = (self._counts, session.counts.producers)
 
     # Life
 
@@ -321,12 +323,13 @@ class Producer:
             for batch in (*lane.in_flight, *lane.accumulator.waiting())
             if not batch.done
         ]
+        counts = self._counts
         return ProducerStats(
-            records_sent=self._records_sent,
-            records_failed=self._records_failed,
-            batches_sent=self._batches_sent,
-            bytes_sent=self._bytes_sent,
-            requests_retried=self._requests_retried,
+            records_sent=counts.records_acknowledged,
+            records_failed=counts.records_failed,
+            batches_sent=counts.batches_acknowledged,
+            bytes_sent=counts.bytes_acknowledged,
+            requests_retried=counts.requests_retried,
             bytes_held=sum(batch.size_bytes for batch in held),
         )
 
@@ -466,7 +469,8 @@ class Producer:
                 self._fail(lane, lane.in_flight, _with_cause(failed, error))
                 lane.in_flight = []
                 return
-            self._requests_retried += 1
+            for counts in self._counted:
+                counts.requests_retried += 1
             log.info("replica=%s sent again in_s=%.3f reason=%s", lane.key, delay_s, error)
             await self._session.wait_for_route(lane.key, route, delay_s)
 
@@ -505,8 +509,10 @@ class Producer:
             connection = await self._session.leader(lane.key)
             if self._chain.version_min:
                 self._chain.check(connection)
+            self._count_sent(lane, payloads)
             response: ProduceResponse = await connection.request(request)
         except FluvioError as error:
+            self._count_failed_attempt()
             if error.retriable:
                 return error
             self._fail(lane, lane.in_flight, error)
@@ -518,6 +524,7 @@ class Producer:
     ) -> FluvioError | None:
         entries = response.responses[0].partitions if response.responses else ()
         if len(entries) != len(lane.in_flight):
+            self._count_failed_attempt()
             self._fail(
                 lane,
                 lane.in_flight,
@@ -527,14 +534,17 @@ class Producer:
             )
             return None
         again: FluvioError | None = None
+        refused = False
         for batch, payload, entry in zip(lane.in_flight, payloads, entries, strict=True):
             if not entry.error_code:
-                self._batches_sent += 1
-                self._bytes_sent += len(payload)
-                self._records_sent += batch.record_count
+                for counts in self._counted:
+                    counts.batches_acknowledged += 1
+                    counts.records_acknowledged += batch.record_count
+                    counts.bytes_acknowledged += len(payload)
                 self._tell_batch(lane, batch, size_bytes=len(payload))
                 batch.complete(entry.base_offset)
                 continue
+            refused = True
             error = server_error(
                 entry.error_code, prefix="Producer error: Producer received an error code: "
             )
@@ -542,12 +552,34 @@ class Producer:
                 again = again or error
             else:
                 self._fail(lane, [batch], error)
+        if refused:
+            self._count_failed_attempt()
+        else:
+            for counts in self._counted:
+                counts.requests_acknowledged += 1
         return again
 
+    def _count_sent(self, lane: _Lane, payloads: list[bytes]) -> None:
+        record_count = sum(batch.record_count for batch in lane.in_flight)
+        size_bytes = sum(map(len, payloads))
+        for counts in self._counted:
+            counts.requests_sent += 1
+            counts.batches_sent += len(payloads)
+            counts.records_sent += record_count
+            counts.bytes_sent += size_bytes
+
+    def _count_failed_attempt(self) -> None:
+        for counts in self._counted:
+            counts.attempts_failed += 1
+
     def _fail(self, lane: _Lane, batches: list[Batch], error: FluvioError) -> None:
+        by_module = isinstance(error, SmartModuleRuntimeError)
         for batch in batches:
             if not batch.done:
-                self._records_failed += batch.record_count
+                for counts in self._counted:
+                    counts.batches_failed += 1
+                    counts.records_failed += batch.record_count
+                    counts.smartmodule_failures += by_module
                 self._tell_batch(lane, batch, error=error)
                 self._unreported.append(batch)
                 batch.fail(error)
