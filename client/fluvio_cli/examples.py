@@ -26,6 +26,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("All that is there, then stop", "fluvio consume orders -B -d"),
         ("The last two records, with keys", "fluvio consume orders -T 2 -d -k"),
         (
+            "All topics of a kind, with their names",
+            "fluvio consume --pattern 'ord*' -B -d -F '{{topic}}: {{value}}'",
+        ),
+        (
             "A format of one's own",
             "fluvio consume orders -B -d -F '{{partition}}/{{offset}}: {{value}}'",
         ),

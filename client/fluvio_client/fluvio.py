@@ -26,7 +26,7 @@ from fluvio_client.consumer.config import (
 from fluvio_client.consumer.consumer import Consumer
 from fluvio_client.consumer.offsets import Offset
 from fluvio_client.consumer.record import Record
-from fluvio_client.consumer.selection import Topics, select
+from fluvio_client.consumer.selection import Topics, chosen
 from fluvio_client.errors import ClientError, ConfigError, FluvioError
 from fluvio_client.metadata import Address
 from fluvio_client.metrics import ClientCounts, ClientMetrics
@@ -255,9 +255,10 @@ class Fluvio:
     @overload
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
         on_error: Literal["yield"],
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
@@ -266,8 +267,9 @@ class Fluvio:
     @overload
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
@@ -275,8 +277,9 @@ class Fluvio:
 
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
@@ -284,6 +287,10 @@ class Fluvio:
         """A consumer, to be entered with `async with`.
 
         topics:     one, several, or a mapping of topics to partitions
+        pattern:    instead of topics, a glob such as `metrics-*` over their names; case counts.
+                    What matches is read whole; when following, topics that come later join from
+                    their first record on, and those that are deleted leave without an error. Topics
+                    of the cluster itself only match by their exact name
         partitions: of each topic: one, several, or None for all; then also those that come later
         options:    fields of ConsumerConfig, over those of `config`; start also as a number,
                     "beginning" or "end", isolation, commit, on_error and on_evicted by name.
@@ -301,7 +308,7 @@ class Fluvio:
             options.setdefault("max_bytes", self._max_fetch_bytes)
         return Consumer(
             self._session,
-            select(topics, partitions),
+            chosen(topics, partitions, pattern),
             replace(config or ConsumerConfig(), **options),
         )
 

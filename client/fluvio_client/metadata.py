@@ -10,10 +10,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fluvio_client.consumer.selection import TopicPattern
 from fluvio_protocol.metadata.kinds import Kind, Metadata
 from fluvio_protocol.metadata.partition import PartitionResolution
 from fluvio_protocol.metadata.spu import SpuStatusResolution
-from fluvio_protocol.metadata.topic import AssignedReplicas, ComputedReplicas, TopicResolution
+from fluvio_protocol.metadata.topic import (
+    CONSUMER_OFFSET_TOPIC,
+    AssignedReplicas,
+    ComputedReplicas,
+    TopicResolution,
+)
 from fluvio_protocol.sc_public.watch import ChangeType, WatchResponse
 from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
 
@@ -127,6 +133,14 @@ class MetadataCache:
         """Every topic, system topics too, by name."""
         return sorted(self._topics)
 
+    def topics_of(self, pattern: TopicPattern) -> list[str]:
+        """Topics that a pattern takes, by name."""
+        return sorted(
+            name
+            for name, found in self._topics.items()
+            if pattern.takes(name, system=is_system(found))
+        )
+
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic is meant to have; 0 when it is not known."""
         found = self._topics.get(topic)
@@ -224,6 +238,11 @@ class MetadataCache:
                 return False
             await self.wait_change(self.generation, left_s)
         return True
+
+
+def is_system(topic: Metadata) -> bool:
+    """Whether the topic belongs to the cluster; old ones only know it by its name."""
+    return bool(topic.spec.system) or topic.name == CONSUMER_OFFSET_TOPIC
 
 
 def _replica_key(name: str) -> ReplicaKey | None:

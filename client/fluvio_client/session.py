@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from fluvio_client.consumer.selection import TopicPattern
 from fluvio_client.errors import (
     ClientError,
     ConnectFailed,
@@ -19,18 +20,19 @@ from fluvio_client.errors import (
     LookupTimedOut,
     PartitionNotFound,
     ServerError,
+    SocketError,
     TopicNotFound,
     VersionMismatch,
     server_error,
 )
-from fluvio_client.metadata import WATCHED_KINDS, Address, MetadataCache
+from fluvio_client.metadata import WATCHED_KINDS, Address, MetadataCache, is_system
 from fluvio_client.metrics import ClientCounts
 from fluvio_client.retry import RECONNECT, REQUEST, RetryPolicy
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.codec import Message
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind, Metadata
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, TopicResolution
 from fluvio_protocol.sc_public.list import ListRequest
 from fluvio_protocol.sc_public.watch import WatchRequest
 from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
@@ -265,6 +267,46 @@ class Session:
             reason = metadata.topic_hopeless(topic) or "its partitions are not there yet"
             raise LookupTimedOut(f'Topic "{topic}" is not ready: {reason}')
         return found
+
+    async def find_topics(
+        self, pattern: TopicPattern, timeout_s: float = LOOKUP_TIMEOUT_S
+    ) -> list[str]:
+        """Topics that a pattern takes, by name, with those partitions that exist; maybe none.
+
+        Topics that are ready are waited for until the watches have told of them, so one made a
+        moment ago by somebody else is found; those that are not ready have no records yet.
+        Raises: LookupTimedOut when the watches have told nothing yet.
+        """
+        metadata = self.metadata
+        await self._synchronized(timeout_s)
+        seen: set[str] = set()
+
+        def settled(topic: str) -> bool:
+            if metadata.topic(topic) is None:
+                return topic in seen  # it was deleted meanwhile
+            seen.add(topic)
+            return metadata.topic_ready(topic) or metadata.topic_hopeless(topic) is not None
+
+        ready = await self._ready_topics(pattern)
+        # A list rather than a generator: each of them is looked at, and so seen.
+        await metadata.wait_until(lambda: all([settled(topic) for topic in ready]), timeout_s)
+        return metadata.topics_of(pattern)
+
+    async def _ready_topics(self, pattern: TopicPattern) -> list[str]:
+        """As the controller says; none when it cannot be asked, so that what was watched counts."""
+        try:
+            found = await self.list_objects(Kind.TOPIC)
+            if pattern.is_name:
+                found += await self.list_objects(Kind.TOPIC, names=(pattern.glob,), system=True)
+        except SocketError as error:
+            log.info("controller=%s not asked for topics reason=%s", self.address, error)
+            return []
+        return [
+            topic.name
+            for topic in found
+            if topic.status.resolution is TopicResolution.PROVISIONED
+            and pattern.takes(topic.name, system=is_system(topic))
+        ]
 
     async def _synchronized(self, timeout_s: float) -> None:
         if not await self.metadata.wait_until(lambda: self.metadata.synchronized, timeout_s):

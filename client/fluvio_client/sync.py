@@ -128,9 +128,10 @@ class Fluvio:
     @overload
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
         on_error: Literal["yield"],
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
@@ -139,8 +140,9 @@ class Fluvio:
     @overload
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
@@ -148,14 +150,17 @@ class Fluvio:
 
     def consumer(
         self,
-        topics: Topics,
+        topics: Topics | None = None,
         *,
+        pattern: str | None = None,
         partitions: Sequence[int] | int | None = None,
         config: ConsumerConfig | None = None,
         **options: Any,
     ) -> "Consumer[Any]":
         """A consumer, to be entered with `with`; see the asynchronous twin."""
-        twin = self._twin.consumer(topics, partitions=partitions, config=config, **options)
+        twin = self._twin.consumer(
+            topics, pattern=pattern, partitions=partitions, config=config, **options
+        )
         return Consumer(self._portal, twin)
 
 

@@ -149,6 +149,17 @@ def test_the_topics_compression_rules(local_cluster: Any) -> None:
     assert consume(local_cluster, name, "-B") == "x\n"
 
 
+def test_topics_by_a_pattern(local_cluster: Any) -> None:
+    family, fluvio = f"cli-{uuid.uuid4()}", local_cluster.fluvio
+    nothing = fluvio("consume", "--pattern", f"{family}-*", "-B", "-d")
+    assert (nothing.stdout, nothing.stderr) == ("", "")
+    for name in ("a", "b"):
+        fluvio("topic", "create", f"{family}-{name}")
+        fluvio("produce", f"{family}-{name}", stdin=f"{name}\n")
+    shown = fluvio("consume", "--pattern", f"{family}-[ab]", "-Bd", "-F", "{{topic}} {{value}}")
+    assert sorted(shown.stdout.splitlines()) == [f"{family}-a a", f"{family}-b b"]
+
+
 def test_a_failure_names_its_line(local_cluster: Any, topic: str) -> None:
     lines = "short\n" + "long" * 100 + "\n"
     failed = local_cluster.fluvio(

@@ -36,8 +36,8 @@ class ToldConsumer:
     def stats(self) -> "ToldConsumer":
         return self
 
-    def consumer(self, topics: Sequence[str], **options: Any) -> "ToldConsumer":
-        self.asked = {"topics": tuple(topics), **options}
+    def consumer(self, topics: Sequence[str] | None, **options: Any) -> "ToldConsumer":
+        self.asked = {"topics": topics, **options}
         self.max_records = options["max_records"]
         return self
 
@@ -107,6 +107,17 @@ def test_what_options_ask_of_the_library(
     assert {name: told.asked[name] for name in asked} == asked
 
 
+def test_a_pattern_stands_instead_of_topics(
+    told: ToldConsumer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["consume", "--pattern", "t-*", "-A"]) == 0
+    assert told.asked["topics"] is None
+    assert (told.asked["pattern"], told.asked["partitions"]) == ("t-*", None)
+    assert run(["consume", "--pattern", "t-*", "-p", "0"]) == 2
+    said = "error: the argument '--pattern <GLOB>' cannot be used with '--partition <N>'"
+    assert said in capsys.readouterr().err.splitlines()
+
+
 @pytest.mark.parametrize(
     ("options", "first", "second"),
     [
@@ -124,6 +135,7 @@ def test_what_options_ask_of_the_library(
         (["-o", "1", "-T", "1"], "--offset <N>", "--tail <N>"),
         (["-o", "1", "--start", "1"], "--offset <N>", "--start <N>"),
         (["-p", "1", "-A"], "--partition <N>", "--all-partitions"),
+        (["--pattern", "t*"], "<TOPIC>", "--pattern <GLOB>"),
         (["-F", "x", "-O", "json"], "--format <TEMPLATE>", "--output <TYPE>"),
         (["-O", "text", "--truncate"], "--output <TYPE>", "--truncate"),
         (["-F", "x", "--truncate"], "--format <TEMPLATE>", "--truncate"),

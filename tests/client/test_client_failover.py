@@ -88,6 +88,45 @@ async def test_the_data_plane_works_while_the_controller_is_gone(cluster_factory
             await producer.send_and_wait(b"x")
 
 
+async def test_a_pattern_keeps_its_topics_while_the_controller_is_gone(
+    cluster_factory: Any,
+) -> None:
+    """Neither its end nor what it tells when it is back takes a topic away, or reads it anew."""
+    cluster = await asyncio.to_thread(cluster_factory, spu_count=1)
+    async with connect(address=cluster.public_address) as client:
+        for name in ("kept-a", "kept-b"):
+            await client.admin.topics.create(name)
+        async with (
+            client.producer("kept-a") as to_a,
+            client.producer("kept-b") as to_b,
+            client.consumer(pattern="kept-*", start="beginning") as consumer,
+        ):
+            found = []
+            for begun in range(3):
+                await to_a.send_and_wait(b"%d" % begun)
+                await to_b.send_and_wait(b"%d" % begun)
+                async with asyncio.timeout(60):
+                    found += [await anext(consumer) for _ in range(2)]
+                if begun == 0:
+                    await asyncio.to_thread(kill, cluster, "fluvio_local")
+                    await _controller_lost(client)
+                elif begun == 1:
+                    await asyncio.to_thread(
+                        cluster.fluvio, "cluster", "resume", "--data-dir", str(cluster.data_dir)
+                    )
+                    async with asyncio.timeout(60):
+                        await client._session._controller_up.wait()
+                    await client.admin.topics.create("kept-c")
+            assert sorted((one.topic, one.offset) for one in found) == [
+                (name, offset) for name in ("kept-a", "kept-b") for offset in range(3)
+            ]
+            metadata = client._session.metadata
+            async with asyncio.timeout(60):
+                while "kept-c" not in consumer.topics:
+                    await metadata.wait_change(metadata.generation, 1)
+            assert await client.consumer(pattern="kept-*", follow=False).fetch("beginning")
+
+
 async def test_offsets_are_stored_after_the_spu_came_back(cluster_factory: Any) -> None:
     """The new stream has no name until a record comes; the offset is stored all the same."""
     cluster = await asyncio.to_thread(cluster_factory, spu_count=1)

@@ -806,6 +806,23 @@ async def test_errors_that_are_skipped_are_counted(scripted: Any) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_topic_that_a_pattern_took_may_be_deleted(scripted: Any) -> None:
+    """The SPU says so before the controller does: what came before is read, and that is all."""
+    deleted = ErrorStatus(ErrorCode.TOPIC_DELETED)
+    answers = {
+        FetchOffsetsRequest: bounds(0, 9),
+        StreamFetchRequest: streams([slice_of(batch(0, b"a"), error=deleted)]),
+    }
+    async with (
+        scripted(answers) as (client, _spu),
+        client.consumer(pattern="event?", start=0, follow=False) as consumer,
+    ):
+        assert consumer.topics == ("events",)
+        assert [record.value async for record in consumer] == [b"a"]
+        assert consumer.topics == ()
+
+
+@pytest.mark.asyncio
 async def test_a_batch_that_does_not_decode_is_an_error(scripted: Any) -> None:
     broken = bytearray(batch(0, b"a"))
     broken[-1] ^= 0xFF

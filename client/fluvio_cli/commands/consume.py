@@ -41,7 +41,12 @@ TABLES = (ConsumeOutput.TABLE, ConsumeOutput.FULL_TABLE)
 
 
 @click.command("consume")
-@click.argument("topics", metavar="TOPIC", nargs=-1, required=True)
+@click.argument("topics", metavar="TOPIC", nargs=-1)
+@click.option(
+    "--pattern",
+    metavar="GLOB",
+    help="Instead of TOPIC: all topics whose names match, such as 'metrics-*'; also later ones.",
+)
 @click.option(
     "-p",
     "--partition",
@@ -170,6 +175,7 @@ def command(
     context: click.Context,
     *,
     topics: tuple[str, ...],
+    pattern: str | None,
     partitions: tuple[int, ...],
     all_partitions: bool,
     beginning: bool,
@@ -199,6 +205,11 @@ def command(
 
     The records of several topics come as they arrive.
     """
+    exclude(context, "topics", "pattern")
+    exclude(context, "pattern", "partitions")
+    if not topics and not pattern:
+        raise click.MissingParameter(ctx=context, param=_parameter(context, "topics"))
+    named = topics if pattern is None else (pattern,)
     exclude(context, "beginning", "head", "tail", "start", "since")
     exclude(context, "end", "until")
     exclude(context, "partitions", "all_partitions")
@@ -226,7 +237,7 @@ def command(
     make_formatter = _formatter_maker(
         ConsumeOutput.TABLE if output is ConsumeOutput.FULL_TABLE else output,
         template=template,
-        several_topics=len(topics) > 1,
+        several_topics=pattern is not None or len(topics) > 1,
         truncate=truncate,
         key_value=key_value,
         suppress_unknown=suppress_unknown,
@@ -253,7 +264,11 @@ def command(
             columns = columns_of((await client.admin.table_formats.get(table_format)).spec)
         place = _place(beginning=beginning, head=head, tail=tail, start=start, since=since)
         consumer = client.consumer(
-            topics, partitions=list(partitions) or None, start=place, **options
+            topics or None,
+            pattern=pattern,
+            partitions=list(partitions) or None,
+            start=place,
+            **options,
         )
         shown = RecordOutput(
             make_formatter(columns),
@@ -266,7 +281,7 @@ def command(
         async def read() -> None:
             async with consumer:
                 if output is ConsumeOutput.FULL_TABLE:
-                    await interrupt.guard(_fill_screen(consumer, topics, columns, end, shown))
+                    await interrupt.guard(_fill_screen(consumer, named, columns, end, shown))
                 else:
                     await interrupt.guard(shown.run(consumer))
 
@@ -276,7 +291,7 @@ def command(
 
     if sys.stderr.isatty():
         text = _announcement(
-            topics,
+            named,
             beginning=beginning,
             head=head,
             tail=tail,
@@ -288,6 +303,10 @@ def command(
         click.echo(styled(text, sys.stderr, bold=True), err=True)
     with interrupt:
         run_client(context, work)
+
+
+def _parameter(context: click.Context, name: str) -> click.Parameter:
+    return next(one for one in context.command.params if one.name == name)
 
 
 def _check_screen() -> None:

@@ -30,8 +30,8 @@ from fluvio_client.consumer.config import (
 from fluvio_client.consumer.merge import Merge, PartitionState
 from fluvio_client.consumer.offsets import Anchor, Offset, resolve_offset
 from fluvio_client.consumer.record import Batch, Record, TopicPartition
-from fluvio_client.consumer.selection import Selection
-from fluvio_client.consumer.stream import PartitionStream, StreamConfig
+from fluvio_client.consumer.selection import Selection, TopicPattern
+from fluvio_client.consumer.stream import PartitionStream, StreamConfig, is_deleted
 from fluvio_client.errors import (
     ConsumerClosed,
     ConsumerError,
@@ -82,13 +82,15 @@ class Consumer(Generic[Item]):
     With `on_error="yield"` errors come among the records.
     """
 
-    def __init__(self, session: Session, selection: Selection, config: ConsumerConfig) -> None:
+    def __init__(
+        self, session: Session, selection: Selection | TopicPattern, config: ConsumerConfig
+    ) -> None:
         """Use `Fluvio.consumer`."""
-        self.topics = tuple(selection)
         self.config = config
         self._smart_modules = tuple(one.invocation() for one in config.transforms)
         self._session = session
-        self._selection = selection
+        self._pattern = selection if isinstance(selection, TopicPattern) else None
+        self._selection = {} if isinstance(selection, TopicPattern) else selection
         self._merge = Merge()
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: Iterator[Record] = iter(())
@@ -103,6 +105,17 @@ class Consumer(Generic[Item]):
         self._patient = True
         self._started = False
         self._closed = False
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What is read; of a pattern, the topics that there are of it now."""
+        if self._pattern is None:
+            return tuple(self._selection)
+        return tuple(sorted({key.topic for key in tuple(self._merge.partitions)}))
+
+    @property
+    def _described(self) -> str:
+        return ", ".join(self._selection) if self._pattern is None else self._pattern.glob
 
     # Life
 
@@ -120,7 +133,35 @@ class Consumer(Generic[Item]):
         """
         if self._started:
             return
-        session, config = self._session, self.config
+        config = self.config
+        stored: Mapping[ReplicaKey, int] = {}
+        keys = await self._find_partitions()
+        if config.consumer_id is not None:
+            stored = await fetch_stored(self._session, config.consumer_id)
+        starts, stops = await self._find_places(keys, stored)
+        self._started = True
+        for key, start in starts.items():
+            state = self._merge.partitions[key] = PartitionState(key, start)
+            state.stop = stops[key]
+        stream_config = self._stream_config()
+        for state in tuple(self._merge.partitions.values()):
+            self._open_stream(state, stream_config)
+        reads_whole = self._pattern is not None or None in self._selection.values()
+        if config.follow and config.until is None and reads_whole:
+            self._merge.endless = True
+            self._spawn(self._follow_new_partitions(), "partitions")
+        if self._auto:
+            self._spawn(self._flush_regularly(), "offsets")
+
+    async def _find_partitions(self) -> list[ReplicaKey]:
+        session = self._session
+        if self._pattern is not None:
+            topics = await session.find_topics(self._pattern)
+            return [
+                ReplicaKey(topic, one)
+                for topic in topics
+                for one in session.metadata.partition_ids(topic)
+            ]
         keys: list[ReplicaKey] = []
         for topic, wanted in self._selection.items():
             await session.find_topic(topic)
@@ -128,24 +169,22 @@ class Consumer(Generic[Item]):
                 keys += (ReplicaKey(topic, one) for one in session.metadata.partition_ids(topic))
             else:
                 keys += [await session.find_partition(topic, one) for one in wanted]
-        stored: Mapping[ReplicaKey, int] = {}
-        if config.consumer_id is not None:
-            stored = await fetch_stored(session, config.consumer_id)
-        bounds = await fetch_bounds(session, keys)
-        starts = await self._places(config.start, bounds, stored)
-        stops = await self._stops(bounds)
-        self._started = True
-        for key in keys:
-            state = self._merge.partitions[key] = PartitionState(key, starts[key])
-            state.stop = stops[key]
-        stream_config = self._stream_config()
-        for state in tuple(self._merge.partitions.values()):
-            self._open_stream(state, stream_config)
-        if config.follow and config.until is None and None in self._selection.values():
-            self._merge.endless = True
-            self._spawn(self._follow_new_partitions(), "partitions")
-        if self._auto:
-            self._spawn(self._flush_regularly(), "offsets")
+        return keys
+
+    async def _find_places(
+        self, keys: list[ReplicaKey], stored: Mapping[ReplicaKey, int]
+    ) -> tuple[Mapping[ReplicaKey, int], Mapping[ReplicaKey, int | None]]:
+        """Where each partition begins and ends; a pattern does without topics that go meanwhile."""
+        while True:
+            try:
+                bounds = await fetch_bounds(self._session, keys)
+                starts = await self._places(self.config.start, bounds, stored)
+                return starts, await self._stops(bounds)
+            except FluvioError as error:
+                there = [key for key in keys if self._session.metadata.topic(key.topic) is not None]
+                if self._pattern is None or not is_deleted(error) or len(there) == len(keys):
+                    raise
+                keys = there  # fewer each time, so this comes to an end
 
     async def _places(
         self, place: Offset, bounds: BoundsOf, stored: Mapping[ReplicaKey, int]
@@ -178,6 +217,7 @@ class Consumer(Generic[Item]):
             retry=self.config.retry,
             stats=self._counted,
             smart_modules=self._smart_modules,
+            topics_may_go=self._pattern is not None,
         )
 
     def _open_stream(self, state: PartitionState, config: StreamConfig) -> None:
@@ -198,19 +238,31 @@ class Consumer(Generic[Item]):
         return task
 
     async def _follow_new_partitions(self) -> None:
-        """Read partitions that are added later, from their first record on."""
+        """Read partitions that are added later, from their first record on; let those of a pattern
+        go whose topics are deleted."""
         metadata, partitions = self._session.metadata, self._merge.partitions
         while True:
             generation = metadata.generation
-            for topic, wanted in self._selection.items():
-                if wanted is not None:
-                    continue
+            for topic in self._topics_read_whole():
                 for number in metadata.partition_ids(topic):
                     key = ReplicaKey(topic, number)
+                    if key in partitions and partitions[key].leaving:
+                        self._merge.remove(partitions[key])  # another topic of the same name
                     if key not in partitions:
                         partitions[key] = PartitionState(key, 0)
                         self._open_stream(partitions[key], self._stream_config())
+            if self._pattern is not None:
+                for state in tuple(partitions.values()):
+                    if metadata.topic(state.key.topic) is None and not state.leaving:
+                        assert state.task is not None, "a partition that is read has a task"
+                        state.task.cancel()
+                        self._merge.leave(state)
             await metadata.wait_change(generation, NEWS_TIMEOUT_S)
+
+    def _topics_read_whole(self) -> list[str]:
+        if self._pattern is not None:
+            return self._session.metadata.topics_of(self._pattern)
+        return [topic for topic, wanted in self._selection.items() if wanted is None]
 
     async def close(self) -> None:
         """Send the offsets that were marked, then stop. Later calls do nothing."""
@@ -374,7 +426,8 @@ class Consumer(Generic[Item]):
         )
         items: list[Item] = []
         size_bytes = 0
-        async with Consumer[Item](self._session, self._selection, config) as reader:
+        what = self._pattern or self._selection
+        async with Consumer[Item](self._session, what, config) as reader:
             async for item in reader:
                 if isinstance(item, Record):
                     size_bytes += len(item.value) + len(item.key or b"")
@@ -396,7 +449,7 @@ class Consumer(Generic[Item]):
         merge = self._merge
         while True:
             if self._closed:
-                raise ConsumerClosed(f"the consumer of {', '.join(self.topics)} is closed")
+                raise ConsumerClosed(f"the consumer of {self._described} is closed")
             taken = merge.take()
             if taken is None:
                 if merge.over or not self._patient:
@@ -429,6 +482,8 @@ class Consumer(Generic[Item]):
         places = await self._places(place, bounds, {})
         config = self._stream_config()
         for state in states:
+            if self._merge.partitions.get(state.key) is not state:
+                continue  # its topic was deleted meanwhile
             if state is self._current:
                 self._records = iter(())
                 self._current = None
@@ -466,10 +521,10 @@ class Consumer(Generic[Item]):
 
     async def lag(self) -> dict[TopicPartition, int]:
         """By partition, how many committed records there are behind the position, right now."""
-        bounds = await fetch_bounds(self._session, self._merge.partitions)
+        states = {state.key: state for state in self._chosen(None, None)}
+        bounds = await fetch_bounds(self._session, states)
         return {
-            _public(key): max(0, found.end - self._merge.partitions[key].position)
-            for key, found in bounds.items()
+            _public(key): max(0, found.end - states[key].position) for key, found in bounds.items()
         }
 
     def stats(self) -> ConsumerStats:
@@ -481,9 +536,11 @@ class Consumer(Generic[Item]):
             state
             for key, state in self._merge.partitions.items()
             if topic in (None, key.topic) and partition in (None, key.partition)
+            if not state.leaving
         ]
-        if not states:
-            which = f"{topic or ', '.join(self.topics)}-{'*' if partition is None else partition}"
+        may_be_none = self._pattern is not None and topic is None and partition is None
+        if not states and not may_be_none:
+            which = f"{topic or self._described}-{'*' if partition is None else partition}"
             raise ConsumerError(f"this consumer does not read {which}")
         return states
 
@@ -530,7 +587,11 @@ class Consumer(Generic[Item]):
 
     async def _store_marked(self) -> None:
         for state, stream, marked in self._unstored():
-            await stream.store_offset(marked)
+            try:
+                await stream.store_offset(marked)
+            except FluvioError as error:
+                if self._pattern is None or not is_deleted(error):
+                    raise  # of a topic that is gone from a pattern nothing is to be kept
             state.stored = marked
 
     async def _flush_regularly(self) -> None:
@@ -546,7 +607,7 @@ class Consumer(Generic[Item]):
     def _warn_not_stored(self, error: Exception) -> None:
         log.warning(
             "topics=%s consumer=%s offsets not stored reason=%s",
-            ",".join(self.topics), self.config.consumer_id, error or "timed out",
+            self._described, self.config.consumer_id, error or "timed out",
         )  # fmt: skip
 
 

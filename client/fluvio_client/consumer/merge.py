@@ -29,11 +29,12 @@ class PartitionState:
     marked:   last record that counts as consumed; None when there is none yet
     stored:   what of that the cluster keeps
     ended:    its stream is over
+    leaving:  its topic is gone; what was read is handed out before it goes, too
     """
 
     __slots__ = (
-        "ended", "held", "key", "marked", "paused", "position", "start", "stop", "stored", "stream",
-        "task",
+        "ended", "held", "key", "leaving", "marked", "paused", "position", "start", "stop",
+        "stored", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, key: ReplicaKey, position: int) -> None:
@@ -46,6 +47,7 @@ class PartitionState:
         self.stored: int | None = None
         self.paused = False
         self.ended = False
+        self.leaving = False
         self.held: deque[Item] = deque()
 
     @property
@@ -72,9 +74,9 @@ class Merge:
 
     def deliver(self, item: Item) -> None:
         """For the streams: put something in, in the order in which it came."""
-        state = self.partitions[item.stream.key]
-        if state.stream is not item.stream:
-            return  # reading was moved elsewhere meanwhile
+        state = self.partitions.get(item.stream.key)
+        if state is None or state.stream is not item.stream:
+            return  # reading was moved elsewhere meanwhile, or the partition is gone
         (state.held if state.paused else self._ready).append(item)
         self.wake()
 
@@ -96,6 +98,9 @@ class Merge:
                 continue
             if isinstance(item, StreamEnd):
                 state.ended = True
+                if item.gone:
+                    self.remove(state)
+                    continue
             if item.error is not None:
                 return state, item.error
 
@@ -159,6 +164,18 @@ class Merge:
         state.stream = None
         state.start = state.position = position
         state.ended = False
+
+    def leave(self, state: PartitionState) -> None:
+        """Let a partition go whose topic is gone, behind what was read of it."""
+        assert state.stream is not None, "a partition that is read has a stream"
+        state.leaving = True
+        self.deliver(StreamEnd(state.stream, None, gone=True))
+
+    def remove(self, state: PartitionState) -> None:
+        """Forget a partition, and what was read of it."""
+        self._remove(state)
+        state.held.clear()
+        del self.partitions[state.key]
 
     def _remove(self, state: PartitionState) -> list[Item]:
         """Take everything of a partition out of the line, in order."""

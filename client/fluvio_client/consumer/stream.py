@@ -24,7 +24,9 @@ from fluvio_client.errors import (
     OffsetEvicted,
     OffsetManagementDisabled,
     OffsetNotStored,
+    ServerError,
     SmartModuleRuntimeError,
+    TopicNotFound,
     server_error,
 )
 from fluvio_client.retry import REQUEST, RetryPolicy
@@ -53,6 +55,7 @@ BATCH_DECOMPRESSED_BYTES_MAX = 256 * 1024 * 1024
 
 BATCH_BYTES_MAX = 64 * 1024 * 1024
 _BATCH_LENGTH = struct.Struct(">i")
+_DELETED = frozenset({ErrorCode.TOPIC_DELETED, ErrorCode.TOPIC_NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class StreamConfig:
     on_evicted: go on at the next available offset when retention was quicker, or not
     stats: where to count: the consumer's own, and its client's
     smart_modules: what SPUs run on the records
+    topics_may_go: that the topic was deleted is no error, but the end
     """
 
     max_bytes: int
@@ -72,6 +76,7 @@ class StreamConfig:
     retry: RetryPolicy
     stats: tuple[ConsumerStats, ...]
     smart_modules: tuple[SmartModuleInvocation, ...] = ()
+    topics_may_go: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +136,21 @@ class StreamFault:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """A stream is over: everything was read, or an error says why not."""
+    """A stream is over: everything was read, or an error says why not.
+
+    gone: the partition is none of the consumer's any more
+    """
 
     stream: "PartitionStream"
     error: FluvioError | None
+    gone: bool = False
+
+
+def is_deleted(error: FluvioError) -> bool:
+    """Whether it says that the topic is not there any more."""
+    return isinstance(error, TopicNotFound) or (
+        isinstance(error, ServerError) and error.error_code in _DELETED
+    )
 
 
 class Inbox(Protocol):
@@ -200,7 +216,10 @@ class PartitionStream:
         except Exception as found:  # a bug here must not leave the consumer waiting for ever
             log.exception("replica=%s stream failed", self.key)
             error = ConsumerError(f"{self.key}: {found!r}")
-        self._inbox.deliver(StreamEnd(self, self._placed(error)))
+        if error is not None and self._config.topics_may_go and is_deleted(error):
+            self._inbox.deliver(StreamEnd(self, None, gone=True))
+        else:
+            self._inbox.deliver(StreamEnd(self, self._placed(error)))
 
     def _placed(self, error: FluvioError | None) -> FluvioError | None:
         if isinstance(error, ClientError):
