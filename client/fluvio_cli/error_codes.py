@@ -33,6 +33,11 @@ OWN: dict[int, tuple[str, str, str]] = {
         "fluvio cluster start, or fluvio profile add NAME HOST:PORT",
     ),
     4022: ("ProfileNotFound", "no profile or cluster has that name", "fluvio profile list"),
+    4023: (
+        "ProfileNotConnected",
+        "one of several clusters is not there",
+        "read the cause, with -v",
+    ),
     4030: ("VersionMismatch", "the cluster is too old", "upgrade the cluster"),
     4031: ("LookupTimedOut", "the cluster's metadata did not arrive", "try again"),
     4032: ("PartitionNotFound", "the topic has no such partition", "fluvio partition list"),

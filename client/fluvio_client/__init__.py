@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fluvio_client.admin import Admin, Change, Event
+    from fluvio_client.clusters import connect_many
     from fluvio_client.consumer.config import (
         Commit,
         ConsumerConfig,
@@ -98,6 +99,7 @@ _HOMES = {
     "SpecificPartition": "fluvio_client.producer.partitioner",
     "TopicPartition": "fluvio_client.consumer.record",
     "connect": "fluvio_client.fluvio",
+    "connect_many": "fluvio_client.clusters",
 }
 
 __all__ = [
@@ -145,6 +147,7 @@ __all__ = [
     "TopicPartition",
     "Transform",
     "connect",
+    "connect_many",
 ]
 
 

@@ -8,6 +8,7 @@
       ClientError
         ConfigError                  the profile file
           NoActiveProfile, ProfileNotFound
+        ProfileNotConnected          one of several clusters; its cause says why
         VersionMismatch              the cluster is too old
         LookupTimedOut               the cluster's metadata did not arrive
         TopicNotFound                PartitionNotFound
@@ -71,6 +72,7 @@ __all__ = [
     "PermissionDenied",
     "ProducerClosed",
     "ProducerError",
+    "ProfileNotConnected",
     "ProfileNotFound",
     "QueueFull",
     "RecordTooLarge",
@@ -106,6 +108,17 @@ class NoActiveProfile(ConfigError):
 
 class ProfileNotFound(ConfigError):
     """No profile or cluster has that name."""
+
+
+class ProfileNotConnected(ClientError):
+    """One of several clusters could not be connected to; the cause says why.
+
+    profile: which one
+    """
+
+    def __init__(self, profile: str, cause: FluvioError) -> None:
+        super().__init__(f"profile {profile}: {cause}")
+        self.profile = profile
 
 
 class VersionMismatch(ClientError):

@@ -41,16 +41,22 @@ class Portal:
 
     def open(self) -> None:
         """Start the thread and enter what is held. Raises what that raises."""
+        opened = self.begin()
+        try:
+            opened.result()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self) -> "concurrent.futures.Future[None]":
+        """Let the thread begin; the result is there when what is held is entered. For `open`, and
+        for who opens several at once; then `close` is to be called in any case."""
         if self._thread.ident is not None or self._closing:
             raise ClientError("a client is entered once; connect again for another one")
         _open_portals.add(self)
         _close_forgotten_ones_at_exit()
         self._thread.start()
-        try:
-            self._opened.result()
-        except BaseException:
-            self.close()
-            raise
+        return self._opened
 
     def close(self, timeout_s: float | None = None) -> None:
         """Leave what is held and end the thread. Later calls do nothing.

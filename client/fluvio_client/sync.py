@@ -15,18 +15,22 @@ call the client.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
 from fluvio_client import fluvio as asynchronous
+from fluvio_client.clusters import check_profiles
 from fluvio_client.consumer.config import ConsumerConfig, ConsumerStats
 from fluvio_client.consumer.consumer import Consumer as AsyncConsumer
 from fluvio_client.consumer.consumer import Lent
 from fluvio_client.consumer.offsets import Offset
 from fluvio_client.consumer.record import Batch, Record, TopicPartition
 from fluvio_client.consumer.selection import Topics
-from fluvio_client.errors import FluvioError
+from fluvio_client.errors import FluvioError, ProfileNotConnected
 from fluvio_client.metrics import ClientMetrics
 from fluvio_client.portal import Blocking, BlockingIterator, Portal
 from fluvio_client.producer.delivery import Delivery as AsyncDelivery
@@ -45,7 +49,16 @@ else:
 
     Item = TypeVar("Item", covariant=True)
 
-__all__ = ["Admin", "Consumer", "Delivery", "Fluvio", "Producer", "connect"]
+__all__ = [
+    "Admin",
+    "Clusters",
+    "Consumer",
+    "Delivery",
+    "Fluvio",
+    "Producer",
+    "connect",
+    "connect_many",
+]
 
 
 def connect(
@@ -66,6 +79,52 @@ def connect(
             profile_path=profile_path,
         )
     )
+
+
+def connect_many(
+    *profiles: str,
+    client_id: str | None = None,
+    timeout_s: float = 10.0,
+    profile_path: str | Path | None = None,
+) -> "Clusters":
+    """Clients of these profiles' clusters, by profile; see `fluvio_client.connect_many`."""
+    check_profiles(profiles)
+    return Clusters(
+        {
+            name: connect(name, client_id=client_id, timeout_s=timeout_s, profile_path=profile_path)
+            for name in profiles
+        }
+    )
+
+
+class Clusters:
+    """Made by `connect_many`; entered with `with`, once."""
+
+    def __init__(self, clients: "Mapping[str, Fluvio]") -> None:
+        """Use `connect_many`."""
+        self._clients = MappingProxyType(dict(clients))
+        self._entered = ExitStack()
+
+    def __enter__(self) -> "Mapping[str, Fluvio]":
+        """Connect to all of them at the same time.
+
+        Raises: ProfileNotConnected for the first that fails; by then the others are closed.
+        """
+        with ExitStack() as entered:
+            connecting = {}
+            for name, client in self._clients.items():
+                connecting[client._portal.begin()] = name
+                entered.callback(client.close)
+            for opened in as_completed(connecting):
+                try:
+                    opened.result()
+                except FluvioError as error:
+                    raise ProfileNotConnected(connecting[opened], error) from error
+            self._entered = entered.pop_all()
+        return self._clients
+
+    def __exit__(self, *error: object) -> None:
+        self._entered.close()
 
 
 class Fluvio:
