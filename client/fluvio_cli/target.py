@@ -16,6 +16,7 @@ from fluvio_cli.failure import Failure
 
 if TYPE_CHECKING:
     from fluvio_client.fluvio import Fluvio
+    from fluvio_client.metrics import ClientMetrics
 
 CLIENT_ID = "FLUVIO_CLI"
 T = TypeVar("T")
@@ -83,17 +84,17 @@ def run_client(context: click.Context, work: "Callable[[Fluvio], Awaitable[T]]")
 
     async def connected() -> T:
         client = connect(target.profile, address=target.cluster, client_id=client_id())
-        async with client, _told(client):
+        async with client, telling(lambda: client.metrics):
             return await work(client)
 
     return asyncio.run(connected())
 
 
-def _told(client: "Fluvio") -> AbstractAsyncContextManager[None]:
-    """While it is entered, the client's metrics can be had from a socket, if that is wanted."""
+def telling(metrics: "Callable[[], ClientMetrics]") -> AbstractAsyncContextManager[None]:
+    """While it is entered, these can be had from a socket, where the environment wants one."""
     folder = os.environ.get("FLUVIO_METRIC_CLIENT_DIR")
     if not folder:
         return nullcontext()
     from fluvio_cli.metrics_socket import metrics_socket
 
-    return metrics_socket(folder, lambda: client.metrics)
+    return metrics_socket(folder, metrics)

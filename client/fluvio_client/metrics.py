@@ -5,7 +5,9 @@ never by record; so what is closed stays counted. `ClientMetrics` is a picture o
 Plain data: no I/O, no clock. Invariant: no number ever falls, but that of open connections.
 """
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import TypeVar
 
 from fluvio_client.consumer.config import ConsumerStats
 
@@ -127,3 +129,21 @@ class ClientMetrics:
     producers: ProducerMetrics
     consumers: ConsumerMetrics
     connections: ConnectionMetrics
+
+
+def total(pictures: Iterable[ClientMetrics]) -> ClientMetrics:
+    """What several clients have done together; nothing, when there are none."""
+    every = tuple(pictures)
+    return ClientMetrics(
+        producers=_sum(ProducerMetrics, [one.producers for one in every]),
+        consumers=_sum(ConsumerMetrics, [one.consumers for one in every]),
+        connections=_sum(ConnectionMetrics, [one.connections for one in every]),
+    )
+
+
+_Part = TypeVar("_Part", ProducerMetrics, ConsumerMetrics, ConnectionMetrics)
+
+
+def _sum(kind: type[_Part], parts: list[_Part]) -> _Part:
+    names = [one.name for one in fields(kind)]
+    return kind(**{name: sum(getattr(part, name) for part in parts) for name in names})

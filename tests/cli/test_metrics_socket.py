@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -55,6 +56,29 @@ def test_whoever_connects_is_told(local_cluster: Any, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_benchmark_tells_of_all_its_clients_together(local_cluster: Any, tmp_path: Path) -> None:
+    words = ["benchmark", "producer", "--num-producers", "2", "--num-records", "5"]
+    with subprocess.Popen(
+        [sys.executable, "-c", FLUVIO_COMMAND, *words, "--time-between-samples", "1h"],
+        env=with_folder(local_cluster, tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        path = tmp_path / f"fluvio-client-{process.pid}.sock"
+        deadline = time.monotonic() + 60
+        found: Any = None
+        while found is None or found["producers"]["records_acknowledged"] < 5:
+            found = told(path) if path.exists() else None
+            if time.monotonic() > deadline or process.poll() is not None:
+                process.kill()
+                pytest.fail(f"the records of the first sample were not told of: {found}")
+        assert found["connections"]["opened"] >= 4, "a client that makes the topic, two producers"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,7 +17,7 @@ from fluvio_client import (
     ProducerMetrics,
     connect,
 )
-from fluvio_client.metrics import ProducerCounts
+from fluvio_client.metrics import ClientCounts, ProducerCounts, total
 from fluvio_protocol.types import PartitionId, ReplicaKey
 
 
@@ -32,6 +32,17 @@ def test_a_picture_has_all_that_is_counted_and_cannot_be_changed() -> None:
         assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     for kind in (ProducerMetrics, ConsumerStats, ConnectionMetrics):
         assert [name for name in names(kind) if f"    {name}:" not in str(kind.__doc__)] == []
+
+
+def test_what_several_clients_have_done_together() -> None:
+    counts = ClientCounts(connections_opened=3, connections_closed=1)
+    counts.producers.records_sent, counts.consumers.evictions = 5, 2
+    one = counts.metrics(connections_open=1)
+    assert one.connections == ConnectionMetrics(open=1, opened=3, lost=1)
+    both = total([one, one])
+    assert both.connections == ConnectionMetrics(open=2, opened=6, lost=2)
+    assert (both.producers.records_sent, both.consumers.evictions) == (10, 4)
+    assert total([]) == ClientCounts().metrics(connections_open=0)
 
 
 async def topic_of(client: Fluvio, *, partitions: int = 1) -> str:

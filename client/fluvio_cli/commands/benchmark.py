@@ -13,7 +13,7 @@ import click
 
 from fluvio_cli.benchmark.settings import FLAGS, SETTINGS, Mode, Settings
 from fluvio_cli.failure import Failure, Parsed
-from fluvio_cli.target import client_id, target_of
+from fluvio_cli.target import client_id, target_of, telling
 from fluvio_cli.terminal import may_move, width_columns
 
 if TYPE_CHECKING:
@@ -181,14 +181,19 @@ def _measure(
     """Run them one after the other, and show what came out."""
     from fluvio_cli.benchmark import measure, report, results
     from fluvio_client.fluvio import Fluvio, connect
+    from fluvio_client.metrics import total
 
     if json_path == csv_path == STANDARD_OUTPUT:
         raise click.UsageError("only one of --json and --csv can be printed", context)
     target = target_of(context)
     speaks = STANDARD_OUTPUT not in (json_path, csv_path)
 
+    clients: list[Fluvio] = []
+
     def connected() -> Fluvio:
-        return connect(target.profile, address=target.cluster, client_id=client_id())
+        made = connect(target.profile, address=target.cluster, client_id=client_id())
+        clients.append(made)
+        return made
 
     versions: set[str] = set()
 
@@ -204,7 +209,11 @@ def _measure(
                 click.echo(report.text(result))
         return found
 
-    found = asyncio.run(work())
+    async def told() -> "list[Result]":
+        async with telling(lambda: total(one.metrics for one in clients)):
+            return await work()
+
+    found = asyncio.run(told())
     if speaks:
         click.echo(report.markdown(found), nl=False)
     facts = {
