@@ -346,6 +346,25 @@ def test_a_record_needs_as_many_replicas_as_topic_group_or_cluster_say(
     assert needed() == [1, 3, 3]
 
 
+def test_another_replication_factor_is_told_and_left_alone(make_world: MakeWorld) -> None:
+    world = make_world(1, 2, 3)
+    world.create("t", computed(2, 1))
+    world.settle()
+    rows = world.topic("t").status.replica_map
+
+    def reason_for(factor: int) -> str:
+        world.do(SetSpec(world.topic("t").key, computed(2, factor), "test"))
+        world.settle()
+        status: TopicStatus = world.topic("t").status
+        assert (status.resolution, status.replica_map) == (TopicResolution.PROVISIONED, rows)
+        return status.reason
+
+    assert reason_for(2) == (
+        "t-0, and 1 more have another replication factor than 2: 'fluvio partition move' changes it"
+    )
+    assert reason_for(1) == ""
+
+
 def test_system_topic_is_wanted_once(make_world: MakeWorld) -> None:
     world = make_world()
     world.do(*missing_system_topics(world.state))

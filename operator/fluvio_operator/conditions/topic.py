@@ -59,7 +59,7 @@ def _provisioned(topic: StoredObject) -> Condition:
         return Condition(kind, False, Reason.INVALID_MANIFEST, topic.problem)
     match topic.status.resolution:
         case TopicResolution.PROVISIONED:
-            return Condition(kind, True, Reason.PROVISIONED)
+            return Condition(kind, True, Reason.PROVISIONED, reason)
         case TopicResolution.INVALID_CONFIG:
             return Condition(kind, False, Reason.INVALID_CONFIG, reason)
         case TopicResolution.INSUFFICIENT_RESOURCES:

@@ -108,8 +108,31 @@ def reconcile_topic(topic: StoredObject, state: ClusterState, now_ms: int) -> li
         decisions = _status(topic, TopicResolution.INSUFFICIENT_RESOURCES, placement.reason, rows)
     else:
         rows = placement.rows
-        decisions = _status(topic, TopicResolution.PROVISIONED, "", rows)
+        decisions = _status(topic, TopicResolution.PROVISIONED, _other_replicas(topic, state), rows)
     return decisions + _follow_replicas(topic, state) + _partitions(topic, rows, state)
+
+
+def _other_replicas(topic: StoredObject, state: ClusterState) -> str:
+    """Which partitions have more replicas than the spec says, or fewer; empty when none has.
+
+    Someone moved them, or changed the spec: only an administrator knows which of them is meant.
+    """
+    wanted = _replication_factor(topic.spec)
+    others = [
+        partition
+        for partition in state.children_of(topic)
+        if wanted not in (None, len(partition.spec.replicas))
+        and not partition.replication.is_moving
+        and not keeps_consumer_offsets(partition)
+    ]
+    if not others:
+        return ""
+    first = min(others, key=replica_key_of)
+    more = f", and {len(others) - 1} more have" if len(others) > 1 else " has"
+    return (
+        f"{first.name}{more} another replication factor than {wanted}: 'fluvio partition move' "
+        "changes it"
+    )
 
 
 def _follow_replicas(topic: StoredObject, state: ClusterState) -> list[Decision]:
