@@ -52,17 +52,21 @@ async def metrics_socket(folder: str, metrics: Callable[[], ClientMetrics]) -> A
 
 
 def _listen(path: Path) -> socket.socket:
-    """A socket at this path, instead of one that a dead process of our number left there."""
-    if path.is_socket():
-        path.unlink()
+    """A socket at this path, instead of one that a dead process of our number left there.
+
+    It appears when it can be connected to: until then it has another name.
+    """
+    unready = path.with_suffix(".new")
+    unready.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listening.bind(str(path))
+        listening.bind(str(unready))
         try:
-            path.chmod(stat.S_IRUSR | stat.S_IWUSR)  # nobody can connect before `listen`
+            unready.chmod(stat.S_IRUSR | stat.S_IWUSR)
             listening.listen(CONNECTIONS_WAITING_MAX)
+            unready.rename(path)
         except OSError:
-            path.unlink()
+            unready.unlink()
             raise
     except OSError:
         listening.close()

@@ -44,17 +44,20 @@ def test_whoever_connects_is_told(local_cluster: Any, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["a\n", "b\n"]
-        path = tmp_path / f"fluvio-client-{process.pid}.sock"
-        assert list(tmp_path.iterdir()) == [path]
-        assert stat.S_IMODE(path.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
-        for _ in range(3):
-            found = told(path)
-            assert found["consumers"]["records_received"] == 2
-            assert found["connections"] == {"open": 2, "opened": 2, "lost": 0}
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in range(2)] == ["a\n", "b\n"]
+            path = tmp_path / f"fluvio-client-{process.pid}.sock"
+            assert list(tmp_path.iterdir()) == [path]
+            assert stat.S_IMODE(path.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
+            for _ in range(3):
+                found = told(path)
+                assert found["consumers"]["records_received"] == 2
+                assert found["connections"] == {"open": 2, "opened": 2, "lost": 0}
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -68,17 +71,20 @@ def test_a_benchmark_tells_of_all_its_clients_together(local_cluster: Any, tmp_p
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        path = tmp_path / f"fluvio-client-{process.pid}.sock"
-        deadline = time.monotonic() + 60
-        found: Any = None
-        while found is None or found["producers"]["records_acknowledged"] < 5:
-            found = told(path) if path.exists() else None
-            if time.monotonic() > deadline or process.poll() is not None:
-                process.kill()
-                pytest.fail(f"the records of the first sample were not told of: {found}")
-        assert found["connections"]["opened"] >= 4, "a client that makes the topic, two producers"
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        try:
+            path = tmp_path / f"fluvio-client-{process.pid}.sock"
+            deadline = time.monotonic() + 60
+            found: Any = None
+            while found is None or found["producers"]["records_acknowledged"] < 5:
+                found = told(path) if path.exists() else None
+                if time.monotonic() > deadline or process.poll() is not None:
+                    pytest.fail(f"the records of the first sample were not told of: {found}")
+            opened = found["connections"]["opened"]
+            assert opened >= 4, "a client that makes the topic, two producers"
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert list(tmp_path.iterdir()) == []
 
 
