@@ -32,7 +32,11 @@ from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.codec import Message
 from fluvio_protocol.errors import ErrorCode
 from fluvio_protocol.metadata.kinds import Kind, Metadata
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, TopicResolution
+from fluvio_protocol.metadata.topic import (
+    CONSUMER_OFFSET_REPLICA,
+    CONSUMER_OFFSET_TOPIC,
+    TopicResolution,
+)
 from fluvio_protocol.sc_public.list import ListRequest
 from fluvio_protocol.sc_public.watch import WatchRequest
 from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
@@ -44,7 +48,6 @@ PLATFORM_VERSION_MIN = (0, 9, 0)
 LOOKUP_TIMEOUT_S = 10.0
 DIAL_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 60.0
-CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
 
 
 class NotReachable(ClientError):

@@ -89,6 +89,11 @@ def test_only_a_moved_leader_is_retried() -> None:
     assert not server_error(ErrorStatus(ErrorCode.STORAGE_ERROR)).retriable
 
 
+def test_an_offset_that_is_not_stored_is_stored_again() -> None:
+    for code, again in ((ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, True), (ErrorCode.OTHER, False)):
+        assert server_error(ErrorStatus(code, PAYLOADS[code])).retriable is again
+
+
 def test_an_evicted_offset_tells_where_to_go_on() -> None:
     error = server_error(ErrorStatus(ErrorCode.OFFSET_EVICTED, (3, 9)))
     assert isinstance(error, OffsetEvicted)

@@ -121,6 +121,16 @@ async def test_offsets_are_kept_by_the_other_spu(
     assert await other.gateway.get(T0, "c") == 7
 
 
+async def test_what_will_never_be_kept_is_not_worth_trying_again(
+    spu_factory: Any, assignment: Any, other: OtherSpu
+) -> None:
+    home = await spu_factory.start(assignment("consumer-offset"), assignment(leader=OTHER_ID))
+    other.home_is_at(home)
+    status = await other.gateway.update(T0, "c" * 1025, Offset(7))
+    assert status.error is ErrorCode.OTHER
+    assert "consumer id of 1025 characters" in status.payload[0]
+
+
 async def test_a_consumer_does_not_notice_that_the_other_spu_restarts(
     spu_factory: Any, assignment: Any, other: OtherSpu
 ) -> None:

@@ -7,12 +7,12 @@ naming too few costs correctness; a periodic resync looks at everything anyway.
 from collections.abc import Iterable
 
 from fluvio_protocol.metadata.kinds import Kind
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC, TopicResolution
-from fluvio_protocol.types import PartitionId, ReplicaKey
+from fluvio_protocol.metadata.topic import TopicResolution
 from fluvio_sc.core.actions import Applied
 from fluvio_sc.core.cluster_state import ClusterState, ObjectKey, StoredObject
+from fluvio_sc.core.reconcile.consumer_offsets import CONSUMER_OFFSET_PARTITION
 
-CONSUMER_OFFSETS = ObjectKey(Kind.PARTITION, str(ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))))
+CONSUMER_OFFSETS = ObjectKey(Kind.PARTITION, CONSUMER_OFFSET_PARTITION)
 """The partition that any SPU may get a replica of, or is to lose it."""
 
 

@@ -43,7 +43,7 @@ def plan_drain(state: ClusterState, spu_id: SpuId) -> list[Move]:
         if spu_id not in row:
             continue
         if partition.replication.is_moving and keeps_consumer_offsets(partition):
-            continue  # turns back by itself
+            continue  # leaves by itself: turned back, or taken off when the move is over
         if partition.replication.is_moving:
             raise _refused(f"{partition.name} is moving to spu {spu_id}: cancel that first")
         free = layout.free_for(partition, row)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fluvio_protocol.codec import U32, U64, Message, TaggedUnion, field, message
 from fluvio_protocol.metadata.mirror import HomePartition, PartitionMirror, SpuMirror
 from fluvio_protocol.types import CompressionType as CompressionType
-from fluvio_protocol.types import PartitionId, SpuId
+from fluvio_protocol.types import PartitionId, ReplicaKey, SpuId
 
 TOPIC_NAME_LENGTH_MAX = 63
 RETENTION_SECONDS_DEFAULT = 7 * 24 * 3600
@@ -16,6 +16,8 @@ SEGMENT_SIZE_BYTES_MIN = 1024
 PARTITION_SIZE_BYTES_DEFAULT = 107_374_182_400
 PARTITION_SIZE_BYTES_MIN = 2048
 CONSUMER_OFFSET_TOPIC = "consumer-offset"
+CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
+"""The one partition of that topic."""
 
 
 @message()

@@ -11,6 +11,7 @@ from typing import Any
 
 from fluvio_protocol.api.error_code import ErrorStatus
 from fluvio_protocol.errors import ErrorCode, FluvioError
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_REPLICA
 from fluvio_protocol.spu_private.consumer_offset import (
     PeerFetchConsumerOffset,
     PeerUpdateConsumerOffset,
@@ -21,7 +22,6 @@ from fluvio_socket.errors import ConnectFailed, SocketError
 from fluvio_socket.multiplexer import MultiplexedConnection
 from fluvio_spu.links.controller_link import SpuDirectory
 from fluvio_spu.replica.consumer_offset_store import (
-    CONSUMER_OFFSET_REPLICA,
     ConsumerOffsetStore,
     OffsetUnknown,
     answer_peer,
@@ -59,19 +59,19 @@ class ConsumerOffsetGateway:
         """The last consumed offset, if one is stored. Raises OffsetUnknown when nobody can tell."""
         if self._registry.leader_of(CONSUMER_OFFSET_REPLICA) is None:
             return None  # the cluster has not made their topic yet
-        answer = await self._ask(PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id))
-        if isinstance(answer, ErrorStatus) or answer.error_code:
-            status: ErrorStatus = getattr(answer, "error_code", answer)
-            raise OffsetUnknown(str(status.payload[0] if status.payload else status))
+        status, answer = await self._ask(
+            PeerFetchConsumerOffset(replica=replica, consumer_id=consumer_id)
+        )
+        if status:
+            raise OffsetUnknown(str(status.payload[0] if status.payload else status.error.name))
         offset: Offset | None = answer.offset
         return offset
 
     async def update(self, replica: ReplicaKey, consumer_id: str, offset: Offset) -> ErrorStatus:
         """Store the last consumed offset. The status is the client's answer."""
-        answer = await self._ask(
+        status, _ = await self._ask(
             PeerUpdateConsumerOffset(replica=replica, consumer_id=consumer_id, offset=offset)
         )
-        status: ErrorStatus = getattr(answer, "error_code", answer)
         return status
 
     async def close(self) -> None:
@@ -80,8 +80,10 @@ class ConsumerOffsetGateway:
         for peer in peers.values():
             await peer.close()
 
-    async def _ask(self, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset) -> Any:
-        """The leader's answer, or the status that says why there is none.
+    async def _ask(
+        self, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset
+    ) -> tuple[ErrorStatus, Any]:
+        """The leader's answer behind its status, or the status that says why there is none.
 
         An SPU that restarts is away for a second or so, and then takes a moment to open its
         partitions; one that does not come back has a successor soon, which may be this one. A
@@ -96,20 +98,20 @@ class ConsumerOffsetGateway:
                     try:
                         answer = await self._ask_at(leader, request)
                         if answer.error_code != NOT_LEADER:
-                            return answer
+                            return answer.error_code, answer
                         problem = "it has not opened them"
                     except SocketError as error:
                         problem = str(error)
                     await asyncio.sleep(backoff.next_delay_s())
                     leader = self._registry.leader_of(CONSUMER_OFFSET_REPLICA)
-                return NOT_LEADER
+                return NOT_LEADER, None
         except TimeoutError:
             await self._drop(leader)
         except (FluvioError, OSError) as error:
             problem = str(error)
         _log.warning("event=peer_failed peer=%s reason=%s", leader, problem)
         text = f"SPU {leader}, which keeps consumer offsets, does not answer: {problem}"
-        return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (text[:1000],))
+        return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (text[:1000],)), None
 
     async def _ask_at(
         self, leader: SpuId, request: PeerFetchConsumerOffset | PeerUpdateConsumerOffset

@@ -27,7 +27,7 @@ from fluvio_protocol.codec import U64, Message, Reader, field, message
 from fluvio_protocol.codec import decode as decode_message
 from fluvio_protocol.codec import encode as encode_message
 from fluvio_protocol.errors import ErrorCode, FluvioError, ProtocolError
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_REPLICA
 from fluvio_protocol.record.batch import BatchBuilder, decode_batch, encode_batch, read_header
 from fluvio_protocol.record.record import Record
 from fluvio_protocol.spu_private.consumer_offset import (
@@ -37,7 +37,7 @@ from fluvio_protocol.spu_private.consumer_offset import (
     PeerUpdateConsumerOffsetResponse,
 )
 from fluvio_protocol.spu_public.consumer_offsets import ConsumerOffset, ConsumerOffsetFilter
-from fluvio_protocol.types import Offset, PartitionId, ReplicaKey
+from fluvio_protocol.types import Offset, ReplicaKey
 from fluvio_spu.replica.errors import NotLeader, ReplicaFailed
 from fluvio_spu.replica.registry import ReplicaRegistry
 from fluvio_spu.replica.replica import Replica
@@ -45,7 +45,6 @@ from fluvio_spu.storage import LogSlice
 
 _log = logging.getLogger(__name__)
 
-CONSUMER_OFFSET_REPLICA = ReplicaKey(CONSUMER_OFFSET_TOPIC, PartitionId(0))
 CHANGES_BEFORE_CHECKPOINT_MIN = 100
 ENTRIES_MAX = 100_000
 """Consumers times partitions that one cluster keeps; a new one beyond it is refused. A checkpoint
@@ -427,17 +426,23 @@ async def answer_peer(
     if isinstance(request, PeerUpdateConsumerOffset):
         try:
             await store.update(request.replica, request.consumer_id, request.offset)
+        except TooManyConsumerOffsets as error:
+            return PeerUpdateConsumerOffsetResponse(error_code=ErrorStatus.other(str(error)))
         except FluvioError as error:
-            status = error_status(error)
-            if status.error is ErrorCode.OTHER and not isinstance(error, TooManyConsumerOffsets):
-                status = ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
-            return PeerUpdateConsumerOffsetResponse(error_code=status)
+            return PeerUpdateConsumerOffsetResponse(error_code=_not_stored(error))
         return PeerUpdateConsumerOffsetResponse()
     try:
         offset = await store.get(request.replica, request.consumer_id)
     except FluvioError as error:
         return PeerFetchConsumerOffsetResponse(error_code=error_status(error))
     return PeerFetchConsumerOffsetResponse(offset=offset)
+
+
+def _not_stored(error: FluvioError) -> ErrorStatus:
+    """Trying again may help, here or at the next leader."""
+    if error.refresh_metadata:
+        return ErrorStatus(ErrorCode.PARTITION_NOT_LEADER)
+    return ErrorStatus(ErrorCode.OFFSET_FLUSH_REQUEST_ERROR, (str(error)[:1000],))
 
 
 def error_status(error: FluvioError) -> ErrorStatus:

@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 
 RETRY_IN_USE_S = 0.05
 RETRY_FAILED_S = 5.0
+RETRY_STORE_S = 1.0
+"""Until a follower that had no room asks for the same records again."""
+
 _Reshape = CutLog | RestartLog | AdoptLineage
 
 
@@ -85,6 +88,7 @@ class FollowingReplica:
         self._leader: LeaderConversation | None = None
         self._stopped: Callable[[], None] | None = None
         self._failure: str | None = None
+        self._rejoins_later = False
         self.machine = FollowerReplica(
             leader=assignment.leader,
             leader_epoch=assignment.leader_epoch,
@@ -143,7 +147,9 @@ class FollowingReplica:
 
     def tick(self) -> None:
         """Join again if the leader has not answered. For partitions that do not follow yet."""
-        if self.machine.state is not FollowerState.FOLLOWING and self._leader is not None:
+        if self._leader is None or self._rejoins_later:
+            return
+        if self.machine.state is not FollowerState.FOLLOWING:
             self._perform(self.machine.tick(self._surroundings.clock_ms()))
 
     def answered(self, answer: JoinAnswer) -> None:
@@ -224,9 +230,14 @@ class FollowingReplica:
     def _rejoin_later(self) -> None:
         """The leader believes that it has sent what was not stored: start again from a join."""
         self._leave()
-        self._surroundings.call_later(RETRY_FAILED_S, self._rejoin)
+        if not self._rejoins_later:
+            self._rejoins_later = True
+            self._surroundings.call_later(RETRY_STORE_S, self._rejoin)
 
     def _rejoin(self) -> None:
+        self._rejoins_later = False
+        if self.machine.state is FollowerState.FOLLOWING:  # over another link, meanwhile
+            return
         if self.serving and self._leader is not None:
             self._perform(self.machine.join(self._surroundings.clock_ms()))
 

@@ -9,21 +9,22 @@ the partition would let every consumer begin again.
 from collections.abc import Collection, Sequence
 
 from fluvio_protocol.metadata.kinds import Kind
-from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_TOPIC
+from fluvio_protocol.metadata.topic import CONSUMER_OFFSET_REPLICA
 from fluvio_protocol.types import SpuId
 from fluvio_sc.core.actions import SetReplication
-from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
+from fluvio_sc.core.cluster_state import ClusterState, StoredObject
 from fluvio_sc.core.election import leader_problem, may_lead
 from fluvio_sc.core.reconcile.replica_move import begin_move, cancel_move
 from fluvio_sc.core.reconcile.spu_group import is_to_stay, may_get_replicas
 
+CONSUMER_OFFSET_PARTITION = str(CONSUMER_OFFSET_REPLICA)
 CONSUMER_OFFSET_REPLICAS = 3
 """One may be repaired while another fails. More are kept where an administrator put them."""
 
 
 def keeps_consumer_offsets(partition: StoredObject) -> bool:
     """Whether this is the partition whose replicas the cluster chooses by itself."""
-    return replica_key_of(partition).topic == CONSUMER_OFFSET_TOPIC
+    return partition.name == CONSUMER_OFFSET_PARTITION
 
 
 def consumer_offsets_step(partition: StoredObject, state: ClusterState) -> SetReplication | None:

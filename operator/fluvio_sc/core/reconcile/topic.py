@@ -44,7 +44,10 @@ from fluvio_sc.core.actions import (
     SetStatus,
 )
 from fluvio_sc.core.cluster_state import ClusterState, StoredObject, replica_key_of
-from fluvio_sc.core.reconcile.consumer_offsets import keeps_consumer_offsets
+from fluvio_sc.core.reconcile.consumer_offsets import (
+    CONSUMER_OFFSET_PARTITION,
+    keeps_consumer_offsets,
+)
 from fluvio_sc.core.reconcile.partition import REPLICAS_FINALIZER
 from fluvio_sc.core.reconcile.spu_group import may_get_replicas, min_in_sync_of_groups
 from fluvio_sc.core.replication_state import MIN_IN_SYNC_DEFAULT, ReplicationState
@@ -137,15 +140,14 @@ def _other_replicas(topic: StoredObject, state: ClusterState) -> str:
 
 def _follow_replicas(topic: StoredObject, state: ClusterState) -> list[Decision]:
     """The topic whose replicas the cluster chooses says how many there are."""
-    spec = topic.spec
-    for partition in state.children_of(topic):
-        if not keeps_consumer_offsets(partition) or partition.replication.is_moving:
-            continue
-        replicas = len(partition.spec.replicas)
-        if _replication_factor(spec) not in (None, replicas):
-            changed = replace(spec, replicas=replace(spec.replicas, replication_factor=replicas))
-            return [SetSpec(topic.key, changed, "its replicas are others")]
-    return []
+    partition = state.get(Kind.PARTITION, CONSUMER_OFFSET_PARTITION)
+    if topic.name != CONSUMER_OFFSET_TOPIC or partition is None or partition.replication.is_moving:
+        return []
+    replicas = len(partition.spec.replicas)
+    if _replication_factor(topic.spec) in (None, replicas):
+        return []
+    changed = replace(topic.spec.replicas, replication_factor=replicas)
+    return [SetSpec(topic.key, replace(topic.spec, replicas=changed), "its replicas are others")]
 
 
 def _rows_of(topic: StoredObject, state: ClusterState) -> Mapping[PartitionId, ReplicaRow]:
