@@ -60,7 +60,7 @@ class Lease:
         self._path = f"{self._collection}/{name}"
         self._held_until_s = 0.0
         self._seen_version = ""
-        self._seen_at_s = 0.0
+        self._runs_out_at_s = 0.0
 
     def held(self) -> bool:
         """Whether nobody else can be the controller at this moment."""
@@ -75,8 +75,15 @@ class Lease:
         while True:
             if await self.try_once():
                 break
-            await asyncio.sleep(min(self.renew_interval_s, ACQUIRE_INTERVAL_S))
+            await asyncio.sleep(self.next_look_s())
         _log.info("event=lease_acquired lease=%s holder=%s", self._name, self.holder)
+
+    def next_look_s(self) -> float:
+        """How long one that waits waits: a lease that runs out is taken in that moment, by who has
+        waited longest, and not at the next look of whoever happens to look first."""
+        usual_s = min(self.renew_interval_s, ACQUIRE_INTERVAL_S)
+        left_s = self._runs_out_at_s - self._clock_s()
+        return min(usual_s, left_s) if left_s > 0 else usual_s
 
     async def keep(self) -> None:
         """Renew; raises LeaseLost when that failed for too long, or another took it."""
@@ -124,10 +131,10 @@ class Lease:
         """Whether its holder was silent for the duration, since we first saw this version."""
         version = str(body["metadata"]["resourceVersion"])
         if version != self._seen_version:
-            self._seen_version, self._seen_at_s = version, self._clock_s()
+            duration_s = float(_spec(body).get("leaseDurationSeconds") or self.duration_s)
+            self._seen_version, self._runs_out_at_s = version, self._clock_s() + duration_s
             return False
-        duration_s = float(_spec(body).get("leaseDurationSeconds") or self.duration_s)
-        return self._clock_s() >= self._seen_at_s + duration_s
+        return self._clock_s() >= self._runs_out_at_s
 
     async def _create(self) -> bool:
         body = {

@@ -10,7 +10,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from fluvio_operator.kube_api import KubeApi
-from fluvio_operator.lease import Lease, LeaseLost
+from fluvio_operator.lease import ACQUIRE_INTERVAL_S, Lease, LeaseLost
 
 _spec = importlib.util.spec_from_file_location(
     "api_server", Path(__file__).with_name("api_server.py")
@@ -64,6 +64,22 @@ async def test_the_first_gets_it_and_the_second_waits() -> None:
         assert not await second.try_once()
         assert (first.held(), second.held()) == (True, False)
         assert (parts.spec["holderIdentity"], parts.spec["leaseTransitions"]) == ("a", 0)
+
+
+async def test_who_waited_longer_looks_when_the_lease_runs_out() -> None:
+    async with running() as parts:
+        first, second, third = (parts.lease(name) for name in "abc")
+        assert await first.try_once()
+        assert not await second.try_once()
+        usual_s = second.next_look_s()
+        assert usual_s == min(second.renew_interval_s, ACQUIRE_INTERVAL_S)
+        parts.clock.now_s += DURATION_S - usual_s / 2
+        assert not await third.try_once()
+        assert not await second.try_once()
+        assert (second.next_look_s(), third.next_look_s()) == (usual_s / 2, usual_s)
+        parts.clock.now_s += second.next_look_s()
+        assert not await third.try_once()
+        assert await second.try_once()
 
 
 async def test_a_silent_holder_is_replaced_after_it_has_given_up_itself() -> None:
